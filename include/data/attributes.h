@@ -1,0 +1,66 @@
+/* Mapped columns of products or users: one Column per mapped column, each with a dictionary of its
+ * values and, per row, none, one or several of them (multi-valued columns are split before). Numbers
+ * and times keep their value too. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "data/ids.h"
+#include "data/sections.h"
+
+typedef enum ColumnKind {
+    COLUMN_CATEGORICAL,
+    COLUMN_NUMERIC,
+    COLUMN_TEXT,
+    COLUMN_TIME,
+    COLUMN_ID
+} ColumnKind;
+
+typedef struct Column {
+    char *name; /* the mapped name: brand, category, … */
+    ColumnKind kind;
+    Ids *values;      /* the distinct values as the shop wrote them */
+    uint32_t n_rows;
+    uint64_t *start;  /* n_rows + 1 */
+    uint32_t *value;  /* start[n_rows] numbers of `values`, in the shop's order */
+    float *number;    /* n_rows for COLUMN_NUMERIC and COLUMN_TIME (seconds), NaN where null; else NULL */
+} Column;
+
+typedef struct Attributes {
+    Column *columns;
+    size_t n_columns;
+    uint32_t n_rows;
+} Attributes;
+
+/* Filled row by row: set values for row `row` in ascending order of rows; rows left out are null. */
+typedef struct AttributesBuilder AttributesBuilder;
+AttributesBuilder *attributes_builder_new(size_t n_columns, const char *const *names,
+                                          const ColumnKind *kinds, const char *separators);
+void attributes_builder_free(AttributesBuilder *builder);
+
+/* One cell as text (length bytes), split at the column's separator when it has one (not '\0'), blank
+ * ends trimmed, empty parts dropped; `number` is NaN or the value of a numeric or time column. */
+bool attributes_builder_set(AttributesBuilder *builder, uint32_t row, size_t column,
+                            const char *bytes, size_t length, double number, GError **error);
+
+/* Takes the builder's content; n_rows rows. For attributes_free(). ERR_NO_MEMORY. */
+Attributes *attributes_builder_finish(AttributesBuilder *builder, uint32_t n_rows, GError **error);
+
+void attributes_free(Attributes *attributes);
+uint64_t attributes_bytes(const Attributes *attributes);
+
+/* NULL when there is none of that name (case-sensitive). */
+const Column *attributes_find(const Attributes *attributes, const char *name);
+
+/* Sections "<prefix>.<index>.…" and "<prefix>.columns" (a JSON array of name and kind). */
+bool attributes_save(const Attributes *attributes, SectionsWriter *writer, const char *prefix,
+                     GError **error);
+/* Borrowed from sections; checked so that no index leaves its array. ERR_DAMAGED. */
+Attributes *attributes_map(const Sections *sections, const char *prefix, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attributes, attributes_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AttributesBuilder, attributes_builder_free)

@@ -1,0 +1,125 @@
+/* A data set in memory: who did what, when; dictionary-coded; rows ordered by user, time, item.
+ *
+ * The builder is filled while rows stream in (products, then users, then events). What a row needs
+ * to count: a user and a product that are in their models, a quantity that is finite and not 0, a
+ * time not after `now` plus one day. Everything dropped is counted by rule with up to five samples. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "base/cancel.h"
+#include "data/attributes.h"
+#include "data/ids.h"
+
+typedef struct Interactions {
+    uint64_t n;
+    uint32_t *user;
+    uint32_t *item;
+    int64_t *time;    /* µs since 1970 */
+    float *quantity;  /* < 0 is a return, in the raw data set only */
+    uint32_t *order;  /* number of the order (transaction), or NULL when not mapped */
+    float *price;     /* of one piece, NaN where null; NULL when not mapped */
+} Interactions;
+
+typedef enum DropRule {
+    DROP_NO_USER,         /* guest: the user key is null or empty */
+    DROP_NO_PRODUCT,      /* the product key is null or empty */
+    DROP_UNKNOWN_USER,    /* not in the users model */
+    DROP_UNKNOWN_PRODUCT, /* not in the products model */
+    DROP_NO_TIME,         /* null or infinite */
+    DROP_FUTURE,          /* later than now plus one day */
+    DROP_BAD_QUANTITY,    /* null, 0, NaN or infinite */
+    DROP_OUTSIDE_PERIOD,  /* before `from` or from `to` on */
+    DROP_EXCLUDED_PERIOD, /* in a period that the prediction excludes */
+    DROP_RETURNED,        /* a purchase cancelled by a later return, or the return itself */
+    DROP_RULES
+} DropRule;
+
+#define DROP_SAMPLES 5
+
+typedef struct DropCount {
+    uint64_t rows;
+    unsigned n_samples;
+    char *samples[DROP_SAMPLES]; /* the user or product id it was about */
+} DropCount;
+
+/* "no_user", … as in the report. */
+const char *drop_rule_name(DropRule rule);
+
+typedef struct Dataset {
+    const Ids *users; /* all rows of the users model */
+    const Ids *items; /* all rows of the products model */
+    uint32_t n_users, n_items;
+    const Attributes *item_attributes; /* never NULL, maybe of no columns */
+    const Attributes *user_attributes;
+    Interactions rows;
+    uint64_t *user_start;  /* n_users + 1: rows of a user */
+    int64_t first, last;   /* times of the first and last row; 0, 0 when there is none */
+    uint32_t n_orders;     /* 0 when not mapped */
+    DropCount dropped[DROP_RULES];
+    void *shared;          /* what views share: private */
+} Dataset;
+
+typedef struct Period {
+    int64_t from, to; /* [from, to) µs */
+} Period;
+
+typedef struct DatasetOptions {
+    int64_t now;           /* µs; the moment against which "future" is judged */
+    int64_t from, to;      /* training period, INT64_MIN and INT64_MAX when open */
+    const Period *excluded;
+    size_t n_excluded;
+    bool has_order, has_price;
+} DatasetOptions;
+
+typedef struct DatasetBuilder DatasetBuilder;
+
+/* `item_attributes` and `user_attributes` builders are owned by the dataset builder and filled by
+ * the caller through dataset_builder_items() / _users(). */
+DatasetBuilder *dataset_builder_new(const DatasetOptions *options,
+                                    AttributesBuilder *takes_item_attributes,
+                                    AttributesBuilder *takes_user_attributes);
+void dataset_builder_free(DatasetBuilder *builder);
+
+/* Adds one product or user; its row number, or IDS_NONE: with ERR_NO_MEMORY set, or without an
+ * error for a null, empty or duplicate key (which is counted and left out). */
+uint32_t dataset_builder_add_item(DatasetBuilder *builder, const char *key, size_t length,
+                                  GError **error);
+uint32_t dataset_builder_add_user(DatasetBuilder *builder, const char *key, size_t length,
+                                  GError **error);
+AttributesBuilder *dataset_builder_item_attributes(DatasetBuilder *builder);
+AttributesBuilder *dataset_builder_user_attributes(DatasetBuilder *builder);
+
+/* One order line; NULL bytes is a null. `time` is INT64_MIN when null; `price` NaN when null. */
+typedef struct EventRow {
+    const char *user, *item, *order;
+    uint32_t user_length, item_length, order_length;
+    int64_t time;
+    float quantity;
+    float price;
+} EventRow;
+
+/* Adds n ≤ IDS_BATCH rows at once; nothing is borrowed after the call. ERR_NO_MEMORY. */
+bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, size_t n,
+                                GError **error);
+
+/* Sorts (parallel counting sort by user, then by time and item within a user) and hands out the raw
+ * data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY, ERR_CANCELLED. */
+Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error);
+
+/* Rows before `until`, returns netted: a return takes back the latest earlier purchases of the same
+ * user and product, newest first; a line taken back wholly goes, in part keeps the rest. Nothing
+ * after `until` can change it. Shares dictionaries and attributes. INT64_MAX: everything.
+ * For dataset_unref(). ERR_NO_MEMORY. */
+Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error);
+
+Dataset *dataset_ref(Dataset *dataset);
+void dataset_unref(Dataset *dataset);
+uint64_t dataset_bytes(const Dataset *dataset);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dataset, dataset_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DatasetBuilder, dataset_builder_free)

@@ -1,0 +1,37 @@
+/* Bearer keys: looked up by their id, hashes compared in constant time. The set is replaced as a
+ * whole whenever the store's keys change. Thread-safe. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#define AUTH_HASH_BYTES 32
+#define AUTH_ID_MAX     32
+
+typedef struct AuthKey {
+    char id[AUTH_ID_MAX + 1];
+    uint8_t hash[AUTH_HASH_BYTES]; /* SHA-256 of the key's whole text "sl_<id>_<secret>" */
+    unsigned scopes;               /* bits, as the route table uses them */
+    int64_t expires_at;            /* µs, 0: never */
+} AuthKey;
+
+typedef struct Auth Auth;
+
+Auth *auth_new(void);
+void auth_free(Auth *auth);
+
+/* Copies n keys. */
+void auth_replace(Auth *auth, const AuthKey *keys, size_t n);
+
+/* Looks at an Authorization header's value (or NULL). On success copies the key's id and scopes.
+ * ERR_UNAUTHENTICATED: absent, malformed, unknown, wrong or expired (the same work for all). */
+bool auth_check(Auth *auth, const char *authorization, char id[AUTH_ID_MAX + 1], unsigned *scopes,
+                GError **error);
+
+/* SHA-256 of a key's text. */
+void auth_hash(const char *text, uint8_t hash[AUTH_HASH_BYTES]);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Auth, auth_free)

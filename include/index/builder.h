@@ -1,0 +1,34 @@
+/* Builds a version's file: every predictable user's list, the popular list, the dictionaries, the
+ * mapped columns with inverted lists, the purchase histories and the learner's own arrays. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "base/cancel.h"
+#include "data/split.h"
+#include "learn/evaluate.h"
+#include "learn/learner.h"
+
+#define INDEX_LIST_MIN 20   /* stored items per user: at least */
+#define INDEX_LIST_MAX 200  /* and at most */
+
+typedef struct BuildOptions {
+    const char *prediction; /* its id */
+    uint32_t version;
+    uint32_t list_length;   /* items stored per user: 2·n clamped to the limits above by the builder */
+    ListRules rules;
+    const char *card;       /* the model card, a JSON object: stored as it is */
+    const char *report;     /* the quality report, a JSON object */
+    int64_t built_at;       /* µs */
+    unsigned threads;
+    const Cancel *cancel;
+    void (*progress)(void *context, double fraction); /* or NULL */
+    void *progress_context;
+} BuildOptions;
+
+/* Writes the file at `path` whole or not at all. ERR_NO_SPACE, ERR_NO_MEMORY, ERR_CANCELLED. */
+bool index_build(const char *path, const Fitted *fitted, const Dataset *view, const Scope *scope,
+                 const BuildOptions *options, GError **error);

@@ -1,0 +1,54 @@
+/* The choice between learners on a time-ordered holdout, and the quality report.
+ *
+ * All learners are fitted on rows before the validation window and compared on it (paired bootstrap
+ * of NDCG@k). A learner that is no baseline wins only if it beats the best baseline outside the
+ * interval; else the baseline is taken and the report says so. All are then fitted again on rows
+ * before the test window and reported there. The `auto` policy for purchased items is decided on the
+ * validation window: repeats are allowed when the best NDCG over all relevant items is higher with
+ * them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "base/cancel.h"
+#include "base/json.h"
+#include "data/split.h"
+#include "learn/evaluate.h"
+#include "learn/learner.h"
+
+/* `fraction` 0 to 1 within choosing. */
+typedef void (*ChooseProgress)(void *context, double fraction, const char *what);
+
+typedef struct ChooseOptions {
+    unsigned horizon_days;
+    unsigned k;
+    bool purchased_auto; /* else `rules` is given */
+    ListRules rules;
+    uint64_t seed;
+    unsigned threads;
+    const Cancel *cancel;
+    ChooseProgress progress; /* or NULL */
+    void *progress_context;
+} ChooseOptions;
+
+typedef struct Choice {
+    const Learner *learner;
+    ListRules rules;
+    Windows windows;
+    char grade;   /* 'A', 'B', 'C' */
+    char *reason; /* plain words, one or two sentences */
+    char *report; /* the quality report, a JSON object (members as in openapi QualityReport) */
+} Choice;
+
+/* `raw` still holds its returns. ERR_INVALID when nothing can be learned (no purchases), with a
+ * message for the person who configured it; ERR_NO_MEMORY; ERR_CANCELLED. For choice_free(). */
+Choice *choose_learner(const Dataset *raw, const ChooseOptions *options, GError **error);
+void choice_free(Choice *choice);
+
+/* Peak bytes of a whole choice and fit over a data set of this size. */
+uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Choice, choice_free)

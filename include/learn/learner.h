@@ -1,0 +1,75 @@
+/* The learner contract. A learner is one file and one row of the table in learners.c; everything
+ * downstream (evaluation, index, audiences) sees tiles of scores, never an algorithm.
+ *
+ * Scores are finite and comparable within one user's row (higher is wanted more). Where a learner
+ * knows nothing of a pair it scores 0; it never scores below 0. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "base/cancel.h"
+#include "base/json.h"
+#include "data/dataset.h"
+#include "data/sections.h"
+
+typedef struct Learner Learner;
+
+/* What every fitted learner begins with. */
+typedef struct Fitted {
+    const Learner *learner;
+    uint32_t n_users, n_items;
+} Fitted;
+
+typedef struct FitContext {
+    int64_t as_of;    /* µs: the moment the model speaks from; all rows are before it */
+    uint64_t seed;    /* same data and seed, same bytes, on any number of threads */
+    unsigned threads; /* 0: all cores */
+    const Cancel *cancel;
+} FitContext;
+
+struct Learner {
+    const char *name;  /* "als": in reports, model cards and the snapshot */
+    const char *title; /* "Implicit ALS" */
+    const char *paper;
+    bool is_baseline;
+
+    /* `view` is netted (dataset_before) and outlives the fitted learner only until fit returns.
+     * NULL with ERR_INVALID, ERR_NO_MEMORY, ERR_CANCELLED. */
+    Fitted *(*fit)(const Dataset *view, const FitContext *context, GError **error);
+
+    /* tile[u * n_items + i] = score of users[u] for item i. Thread-safe. Uses BLAS with one thread:
+     * never on an HTTP thread. */
+    void (*score_users)(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile);
+
+    /* scores[u] for every user u: how much u wants the n given items together (sum of the scores of
+     * each, so that one item gives its own score). Thread-safe. */
+    void (*score_items)(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores);
+
+    /* The arrays as sections "learner.…"; load borrows from the mapped file, checks shapes and values
+     * against n_users and n_items so that scoring stays within the arrays, else ERR_DAMAGED. */
+    bool (*save)(const Fitted *fitted, SectionsWriter *writer, GError **error);
+    Fitted *(*load)(const Sections *sections, uint32_t n_users, uint32_t n_items, GError **error);
+
+    /* Parameters as members of an open JSON object, for the model card. */
+    void (*describe)(const Fitted *fitted, JsonWriter *writer);
+
+    /* Bytes that fit needs beyond the data set, for `estimate`. */
+    uint64_t (*fit_bytes)(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+
+    void (*free)(Fitted *fitted);
+};
+
+/* All of them, in the order of reports; *n is how many. */
+const Learner *const *learners_all(size_t *n);
+
+/* NULL when there is none. */
+const Learner *learners_find(const char *name);
+
+/* fitted->learner->free; NULL is allowed. */
+void fitted_free(Fitted *fitted);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fitted, fitted_free)

@@ -1,0 +1,16 @@
+/* Means with bootstrap intervals. Efron, Tibshirani: An Introduction to the Bootstrap, 1993. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Interval {
+    double mean, low, high; /* low and high: 2.5 % and 97.5 % quantiles of the resampled means */
+} Interval;
+
+/* Percentile bootstrap over values[0 … n-1], `resamples` draws; all NaN when n is 0. */
+Interval stats_bootstrap(const float *values, size_t n, unsigned resamples, uint64_t seed);
+
+/* The same for the mean of a[i] - b[i]: paired difference. */
+Interval stats_bootstrap_paired(const float *a, const float *b, size_t n, unsigned resamples,
+                                uint64_t seed);

@@ -1,0 +1,62 @@
+/* A prediction: what a caller configures. A draft until its three models are named and found. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/faults.h"
+#include "base/json.h"
+
+#define PREDICTION_ID_MAX 40
+
+typedef enum PredictionType { PREDICTION_PRODUCT_RECOMMENDATIONS } PredictionType;
+
+typedef enum PurchasedItems {
+    PURCHASED_ITEMS_AUTO,
+    PURCHASED_ITEMS_EXCLUDE,
+    PURCHASED_ITEMS_ALLOW,
+    PURCHASED_ITEMS_EXCLUDE_WITHIN
+} PurchasedItems;
+
+typedef struct ExcludedPeriod {
+    int64_t from, to; /* [from, to) µs */
+    char *reason;
+} ExcludedPeriod;
+
+typedef struct TrainingPeriod {
+    int64_t from, to; /* INT64_MIN when open */
+    ExcludedPeriod *excluded;
+    size_t n_excluded;
+} TrainingPeriod;
+
+typedef struct PredictionModels {
+    char *users, *events, *products; /* model ids; NULL in a draft */
+} PredictionModels;
+
+typedef struct Prediction {
+    char *id; /* slug, ≤ PREDICTION_ID_MAX */
+    char *name;
+    char *description;
+    int type; /* PredictionType */
+    PredictionModels models;
+    char **attributes;       /* mapped product columns that feed the engine; NULL: all */
+    int64_t n;               /* products per person, 1 to 100, default 10 */
+    int64_t horizon_days;    /* 15 to 90, default 30 */
+    TrainingPeriod period;
+    int purchased_items;     /* PurchasedItems, default auto */
+    int64_t exclude_within_days; /* 1 to 3650, with exclude_within only; 0: none */
+    int64_t seed;            /* default 1 */
+} Prediction;
+
+/* NULL with faults. Whether models exist, have the right type and share a source is the caller's to
+ * check. */
+Prediction *prediction_read(const cJSON *body, Faults *faults);
+void prediction_write(const Prediction *prediction, JsonWriter *writer); /* without the braces */
+void prediction_free(Prediction *prediction);
+
+/* True when nothing is missing for a training; else the pointers of what is missing are written
+ * (NULL-terminated, static strings) into missing[4]. */
+bool prediction_is_complete(const Prediction *prediction, const char *missing[4]);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Prediction, prediction_free)

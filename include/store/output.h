@@ -1,0 +1,62 @@
+/* The output table in the shop's database: one partition per version and a one-row pointer that the
+ * public view reads, so a reader sees one version, whole.
+ *
+ *   <schema>.recommendations_<prediction>            the view everybody reads
+ *   <schema>.recommendations_<prediction>_rows       partitioned by model_version
+ *   <schema>.recommendations_<prediction>_rows_v<n>  one version
+ *   <schema>.shortlist_pointer                       (prediction, version)
+ * with - of an id written as _. Columns: primary_key uuid (UUIDv5 of prediction, user and rank: the
+ * same across versions), user_unique_id and recommended_item_id (types of the shop's own keys),
+ * last_update_date timestamptz, ranking smallint, score real, probability real (NULL until a version
+ * is calibrated), source text, model_version integer. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "base/cancel.h"
+#include "base/config.h"
+#include "spec/model.h"
+
+typedef struct OutputRow {
+    const char *user, *item; /* ids as bytes, borrowed for the call */
+    uint32_t user_length, item_length;
+    uint16_t ranking;
+    float score;
+    float probability; /* NAN: NULL */
+    const char *source;
+} OutputRow;
+
+typedef struct Output Output;
+
+/* Makes schema, table, view and pointer where they are missing and an empty, detached partition for
+ * `version` (dropping a half-filled one of an earlier attempt). ERR_INVALID with the GRANT that is
+ * missing; ERR_UNAVAILABLE. */
+Output *output_begin(const SourceSettings *source, const char *prediction, const Model *users,
+                     const Model *products, uint32_t version, int64_t last_update, GError **error);
+
+/* Streams rows by binary COPY; any order, but a user's rows together. */
+bool output_write(Output *output, const OutputRow *rows, size_t n, GError **error);
+
+/* Ends the COPY, builds the key, attaches the partition: nobody sees it yet. *rows: how many. */
+bool output_finish(Output *output, uint64_t *rows, GError **error);
+void output_free(Output *output); /* without a finish: the partition is dropped */
+
+/* Points the view at a version whose partition is attached. Readers in a running query keep theirs. */
+bool output_point(const SourceSettings *source, const char *prediction, uint32_t version,
+                  GError **error);
+
+/* DETACH … CONCURRENTLY and drop of every partition not in keep[] and not pointed at. Never waits for
+ * readers longer than a few seconds: what is still read goes next time. */
+bool output_prune(const SourceSettings *source, const char *prediction, const uint32_t *keep,
+                  size_t n, GError **error);
+
+/* Drops everything of a prediction (it was deleted). */
+bool output_drop(const SourceSettings *source, const char *prediction, GError **error);
+
+/* "schema.view" for people; for g_free(). */
+char *output_view_name(const SourceSettings *source, const char *prediction);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Output, output_free)
