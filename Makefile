@@ -1,9 +1,13 @@
 # make            build/shortlistd
 # make unit       unit tests of every folder (make unit-math: of one), corpus replay
-# make check      everything; installs what it needs
+# make check      everything but fuzz and bench; installs what it needs
+# make demo       the walk-through on real data; make demo-stop removes it
+# make bench      ratios against a peer, a baseline or the machine; make fuzz searches further
 # BUILD=dir keeps several builds apart; SAN=address|thread builds with sanitizers.
 BUILD ?= build
 CC = gcc
+# V=1 prints whole commands.
+Q = $(if $(V),,@echo "  make $@";)
 PG_CONFIG ?= pg_config
 PKGS = glib-2.0 libmicrohttpd libcjson libpq uuid libxxhash libsodium libsystemd
 CFLAGS_BASE = -std=gnu11 -g -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wno-unused-parameter \
@@ -33,12 +37,22 @@ UNIT = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 all: $(BUILD)/shortlistd
 
-$(BUILD)/shortlistd: $(OBJ) $(BUILD)/main.o
-	$(CC) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+$(BUILD)/shortlistd: $(OBJ) $(BUILD)/main.o $(BUILD)/openapi.o
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+$(BUILD)/openapi.json: openapi/openapi.yaml
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(open("$<")), sys.stdout)' >$@.part
+	mv $@.part $@
+
+$(BUILD)/openapi.o: src/openapi.S $(BUILD)/openapi.json
+	$(Q)$(CC) -DOPENAPI_PATH='"$(BUILD)/openapi.json"' -c -o $@ $<
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/store/migrate.o: $(wildcard src/store/schema/*.sql)
 
 # A unit test names its folder in its file name, tests/unit/test_<folder>_<module>.c, and links
 # that folder and the ones it may include, with what they link in turn (tests/layers.txt).
@@ -50,7 +64,7 @@ objects_of = $(foreach g,$(call closure,$(1)),$(patsubst src/%.c,$(BUILD)/%.o,$(
 define unit_rule
 $(BUILD)/unit/$(1): tests/unit/test_$(1).c $(call objects_of,$(call folder_of,$(1)))
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -Isrc -o $$@ $$^ $$(LDFLAGS) $$(LDLIBS) -lcmocka
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -Isrc -o $$@ $$^ $$(LDFLAGS) $$(LDLIBS) -lcmocka
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
@@ -61,9 +75,99 @@ unit-%:
 	@set -e; for t in $(filter $*_%,$(UNIT)); do \
 		$(MAKE) --no-print-directory BUILD=$(BUILD) SAN=$(SAN) $(BUILD)/unit/$$t; $(BUILD)/unit/$$t; done
 
+# Tests of store/ and jobs/ against a real PostgreSQL; tests/store/run starts a private one.
+STORE_TESTS = $(patsubst tests/store/test_%.c,$(BUILD)/store-tests/%,$(wildcard tests/store/test_*.c))
+
+$(BUILD)/store-tests/%: tests/store/test_%.c $(OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $^ $(LDFLAGS) $(LDLIBS) -lcmocka
+
+store-tests: $(STORE_TESTS)
+	tests/store/run $^
+
+# Every parser of outside bytes: the corpus replayed here, searched further by `make fuzz`.
+FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+
+$(BUILD)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+corpus: $(FUZZERS:%=$(BUILD)/replay/%)
+	@set -e; for f in $(FUZZERS); do $(BUILD)/replay/$$f tests/fuzz/corpus/$$f/*; done
+
+FUZZ_FLAGS = -fsanitize=fuzzer-no-link,address,undefined
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(SRC)
+	@mkdir -p $(@D)
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz-objects CC=clang CFLAGS='-O1 $(FUZZ_FLAGS)' \
+		$(SRC:src/%.c=$(BUILD)/fuzz-objects/%.o)
+	clang $(CFLAGS_BASE) -O1 $(FUZZ_FLAGS) -fsanitize=fuzzer -Isrc -o $@ $< \
+		$(SRC:src/%.c=$(BUILD)/fuzz-objects/%.o) $(LDFLAGS) $(LDLIBS)
+
+fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@set -e; for f in $(FUZZERS); do mkdir -p $(BUILD)/corpus/$$f; \
+		$< -help=1 >/dev/null 2>&1; $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 \
+		-print_final_stats=0 $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f; done
+
+layers:
+	@tests/layers
+
+FORMATTED = $(shell find src include tests -name '*.[ch]')
+format:
+	@clang-format-14 --dry-run -Werror $(FORMATTED) && echo "format: ok"
+
+tidy: $(BUILD)/openapi.json
+	@clang-tidy-14 --quiet --warnings-as-errors='*' $(SRC) src/main.c -- $(CFLAGS_BASE) 2>/dev/null
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppress=missingIncludeSystem --suppress=unknownMacro -Iinclude src
+	@echo "tidy: ok"
+
+# Black box: the real binary with sanitizers, a real PostgreSQL, every answer held against openapi/.
+api: all
+	SHORTLISTD=$(abspath $(BUILD))/shortlistd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/api
+
+asan:
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address unit corpus store-tests
+
+# Threads: pools, workers, register, parallel loops.
+THREADED = http_server math_parallel index_register
+tsan:
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread tsan-run
+tsan-run: $(THREADED:%=$(BUILD)/unit/%) $(BUILD)/store-tests/jobs_workers
+	@set -e; for t in $(THREADED); do $(BUILD)/unit/$$t; done
+	tests/store/run $(BUILD)/store-tests/jobs_workers
+
+check:
+	deploy/packages build check
+	$(MAKE) --no-print-directory layers format
+	$(MAKE) --no-print-directory -j2 all
+	$(MAKE) --no-print-directory tidy
+	$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address all
+	$(MAKE) --no-print-directory asan
+	$(MAKE) --no-print-directory tsan
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address api
+
+# Ratios, recorded and not gated.
+BENCHES = $(patsubst tests/bench/bench_%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
+
+$(BUILD)/bench/%: tests/bench/bench_%.c $(OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+bench: all $(BENCHES)
+	deploy/packages build bench
+	G_SLICE= tests/bench/run
+
+demo:
+	@demo/demo.sh
+
+demo-stop:
+	@demo/demo.sh stop
+
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJ:.o=.d) $(BUILD)/main.d $(UNIT:%=$(BUILD)/unit/%.d)
-.PHONY: all unit clean
+-include $(OBJ:.o=.d) $(BUILD)/main.d $(UNIT:%=$(BUILD)/unit/%.d) $(wildcard $(BUILD)/store-tests/*.d)
+.PHONY: all unit store-tests corpus fuzz layers format tidy api asan tsan tsan-run check demo \
+	demo-stop bench clean
 .SECONDARY:

@@ -17,7 +17,7 @@ typedef struct Api {
     Store *store;
     Register *reg;
     Auth *auth;
-    Server *server;   /* set after the server started */
+    Server *server;   /* by api_set_server() */
     Workers *workers; /* NULL when this process runs no jobs */
     const char *openapi; /* the document as JSON text, NUL-terminated */
     size_t openapi_length;
@@ -34,6 +34,9 @@ void api_dispatch(const Route *route, Request *request, Response *response, void
 /* Prepares api->state; api_clear() frees it. */
 void api_init(Api *api);
 void api_clear(Api *api);
+
+/* What /metrics asks; NULL before the server runs and once it stops. Thread-safe. */
+void api_set_server(Api *api, Server *server);
 
 /* Fills `auth` from the store and keeps a copy of the hashes in the data folder, from which a start
  * without PostgreSQL lives. ERR_UNAVAILABLE. */

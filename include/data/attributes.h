@@ -36,14 +36,19 @@ typedef struct Attributes {
     uint32_t n_rows;
 } Attributes;
 
-/* Filled row by row: set values for row `row` in ascending order of rows; rows left out are null. */
+/* The numbers of `values` in a row, how many into *n; borrowed. Empty for a row beyond n_rows. */
+const uint32_t *column_values(const Column *column, uint32_t row, uint32_t *n);
+
+/* Filled row by row: set values for row `row` in ascending order of rows, each cell once; rows left
+ * out are null. `separators` holds n_columns characters, '\0' where a column is single-valued; NULL
+ * when all are. Borrows nothing after the call. */
 typedef struct AttributesBuilder AttributesBuilder;
 AttributesBuilder *attributes_builder_new(size_t n_columns, const char *const *names,
                                           const ColumnKind *kinds, const char *separators);
 void attributes_builder_free(AttributesBuilder *builder);
 
 /* One cell as text (length bytes), split at the column's separator when it has one (not '\0'), blank
- * ends trimmed, empty parts dropped; `number` is NaN or the value of a numeric or time column. */
+ * ends trimmed, empty parts dropped and a repeated part taken once; NULL bytes is a null. `number` is NaN or the value of a numeric or time column. */
 bool attributes_builder_set(AttributesBuilder *builder, uint32_t row, size_t column,
                             const char *bytes, size_t length, double number, GError **error);
 
@@ -56,10 +61,12 @@ uint64_t attributes_bytes(const Attributes *attributes);
 /* NULL when there is none of that name (case-sensitive). */
 const Column *attributes_find(const Attributes *attributes, const char *name);
 
-/* Sections "<prefix>.<index>.…" and "<prefix>.columns" (a JSON array of name and kind). */
+/* Sections "<prefix>.<index>.…", "<prefix>.rows" and "<prefix>.columns" (a JSON array of name and
+ * kind). `prefix` has at most 16 bytes. */
 bool attributes_save(const Attributes *attributes, SectionsWriter *writer, const char *prefix,
                      GError **error);
-/* Borrowed from sections; checked so that no index leaves its array. ERR_DAMAGED. */
+/* Borrowed from sections; checked so that no index leaves its array, which reads every start and
+ * value: small for products. ERR_DAMAGED. */
 Attributes *attributes_map(const Sections *sections, const char *prefix, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attributes, attributes_free)

@@ -1,4 +1,5 @@
-/* A data set in memory: who did what, when; dictionary-coded; rows ordered by user, time, item.
+/* A data set in memory: who did what, when; dictionary-coded; rows ordered by user, time, item, and
+ * at one moment purchases before returns.
  *
  * The builder is filled while rows stream in (products, then users, then events). What a row needs
  * to count: a user and a product that are in their models, a quantity that is finite and not 0, a
@@ -21,7 +22,7 @@ typedef struct Interactions {
     uint32_t *item;
     int64_t *time;    /* µs since 1970 */
     float *quantity;  /* < 0 is a return, in the raw data set only */
-    uint32_t *order;  /* number of the order (transaction), or NULL when not mapped */
+    uint32_t *order;  /* number of the order (transaction), IDS_NONE where null; NULL when not mapped */
     float *price;     /* of one piece, NaN where null; NULL when not mapped */
 } Interactions;
 
@@ -44,7 +45,8 @@ typedef enum DropRule {
 typedef struct DropCount {
     uint64_t rows;
     unsigned n_samples;
-    char *samples[DROP_SAMPLES]; /* the user or product id it was about */
+    char *samples[DROP_SAMPLES]; /* distinct ids it was about, printable, at most 64 characters: the
+                                    user's for no_product and unknown_user, else the product's */
 } DropCount;
 
 /* "no_user", … as in the report. */
@@ -60,8 +62,10 @@ typedef struct Dataset {
     uint64_t *user_start;  /* n_users + 1: rows of a user */
     int64_t first, last;   /* times of the first and last row; 0, 0 when there is none */
     uint32_t n_orders;     /* 0 when not mapped */
+    uint64_t users_left_out; /* rows of the users model whose key was null, empty or seen before */
+    uint64_t items_left_out;
     DropCount dropped[DROP_RULES];
-    void *shared;          /* what views share: private */
+    void *shared; /* what views share: private */
 } Dataset;
 
 typedef struct Period {
@@ -103,22 +107,29 @@ typedef struct EventRow {
     float price;
 } EventRow;
 
-/* Adds n ≤ IDS_BATCH rows at once; nothing is borrowed after the call. ERR_NO_MEMORY. */
+/* Adds n ≤ IDS_BATCH rows at once, after all users and products; nothing is borrowed after the call.
+ * A row that several rules would drop counts under the first of them. ERR_NO_MEMORY, after which the
+ * builder is only good for freeing. */
 bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, size_t n,
                                 GError **error);
 
-/* Sorts (parallel counting sort by user, then by time and item within a user) and hands out the raw
+/* Once, at the end. Sorts (parallel counting sort by user, then by time and item within a user) and hands out the raw
  * data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY, ERR_CANCELLED. */
 Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error);
 
 /* Rows before `until`, returns netted: a return takes back the latest earlier purchases of the same
  * user and product, newest first; a line taken back wholly goes, in part keeps the rest. Nothing
- * after `until` can change it. Shares dictionaries and attributes. INT64_MAX: everything.
+ * after `until` can change it: orders are numbered anew, by first row. What it took back, and every
+ * return, is counted under DROP_RETURNED, on top of the raw data set's counts. Shares dictionaries
+ * and attributes. INT64_MAX: everything.
  * For dataset_unref(). ERR_NO_MEMORY. */
 Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error);
 
+/* Thread-safe. */
 Dataset *dataset_ref(Dataset *dataset);
 void dataset_unref(Dataset *dataset);
+
+/* Bytes held, with what it shares. */
 uint64_t dataset_bytes(const Dataset *dataset);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dataset, dataset_unref)

@@ -1,4 +1,4 @@
-/* Dictionary between the shop's ids (bytes, any length up to 64 KiB) and dense numbers 0 … n-1, in
+/* Dictionary between the shop's ids (bytes, of any length) and dense numbers 0 … n-1, in
  * order of first appearance. Open addressing over XXH3 with the bytes in one arena. The arrays are
  * flat, so a dictionary is stored as sections and used in place from a mapped file. */
 #pragma once
@@ -32,7 +32,7 @@ uint32_t ids_find(const Ids *ids, const char *bytes, size_t length);
 void ids_find_batch(const Ids *ids, size_t n, const char *const *bytes, const size_t *lengths,
                     uint32_t *numbers);
 
-/* The bytes of number < count, not NUL-terminated, borrowed from ids. */
+/* The bytes of number < count (of a damaged file, or beyond it: an empty id), not NUL-terminated, borrowed from ids. */
 const char *ids_get(const Ids *ids, uint32_t number, size_t *length);
 uint32_t ids_count(const Ids *ids);
 

@@ -14,6 +14,9 @@ typedef struct Request Request;
 const char *request_id(const Request *request);
 const char *request_method(const Request *request);
 
+/* Path and query as they came, NUL-terminated. */
+const char *request_target(const Request *request);
+
 /* The path parameter {name} of the route, percent-decoded after splitting at '/', valid UTF-8, no
  * NUL, NUL-terminated; its length into *length unless NULL. Never NULL for a name in the route. */
 const char *request_param(const Request *request, const char *name, size_t *length);

@@ -24,7 +24,8 @@ JsonWriter *response_json(Response *response);
 /* The body's buffer, for anything that is not JSON. */
 Buffer *response_body(Response *response, const char *content_type);
 
-/* Takes the error. ERR_INTERNAL (and foreign domains) are logged here and shown without detail. */
+/* Takes the error; drops the status, headers and body set before. 503 and 429 get a Retry-After.
+ * ERR_INTERNAL (and foreign domains) are logged here and shown without detail. */
 void response_error(Response *response, GError *takes_error);
 
 /* 422 `invalid` with all faults; does nothing and returns false when there are none. */
@@ -49,3 +50,12 @@ typedef StreamStep (*StreamNext)(void *state, Buffer *out, uint32_t *wait_ms);
 
 void response_stream(Response *response, const char *content_type, StreamNext next, void *state,
                      void (*free_state)(void *state));
+
+/* What a handler has made, for whoever keeps answers: its status, a header's value or NULL, its
+ * content type ("" without a body), whether it is a stream, and its body (a problem is completed: no
+ * hint after that). Valid until the answer is changed. */
+unsigned response_get_status(const Response *response);
+const char *response_get_header(const Response *response, const char *name);
+const char *response_get_content_type(const Response *response);
+bool response_is_stream(const Response *response);
+const char *response_get_body(Response *response, size_t *length);

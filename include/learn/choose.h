@@ -5,7 +5,27 @@
  * interval; else the baseline is taken and the report says so. All are then fitted again on rows
  * before the test window and reported there. The `auto` policy for purchased items is decided on the
  * validation window: repeats are allowed when the best NDCG over all relevant items is higher with
- * them. */
+ * them. When no window holds a user to judge by, nothing is measured: personal frequency is taken
+ * where anybody bought a product again, else popularity.
+ *
+ * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
+ * {"mean", "low", "high"}):
+ *   {"k", "horizon_days",
+ *    "windows": {"learning_from", "validation_from", "test_from", "test_to": times or null (not
+ *                measured), "single": one window served for choosing and reporting},
+ *    "evaluated_users": {"any", "new": judged on the test window, at most 20,000 by lot,
+ *                        "available_any", "available_new": of so many},
+ *    "purchased_items": {"policy": "allow|exclude|exclude_within", "days" (only within),
+ *                        "decided": "auto|configured", "reason"},
+ *    "chosen", "grade": "A|B|C", "reason",
+ *    "candidates": [{"learner", "title", "baseline": bool, "validation": <metrics> or null,
+ *                    "test": {"any": <metrics> or null, "new": <metrics> or null},
+ *                    "against_best_baseline": null (the best baseline itself, or not measured) or
+ *                        {"ndcg_difference": <interval>, "better": bool}}]}
+ *
+ * Grades: A, measurably better than popularity and than the best baseline on the test window, and at
+ * least one list in ten is hit; B, measurably better than popularity only; C, not even that, fewer
+ * than 100 users to judge by, or nothing measured. */
 #pragma once
 
 #include <stdbool.h>

@@ -36,6 +36,7 @@ struct Learner {
     const char *title; /* "Implicit ALS" */
     const char *paper;
     bool is_baseline;
+    bool is_personal; /* its scores differ between users */
 
     /* `view` is netted (dataset_before) and outlives the fitted learner only until fit returns.
      * NULL with ERR_INVALID, ERR_NO_MEMORY, ERR_CANCELLED. */
@@ -45,8 +46,9 @@ struct Learner {
      * never on an HTTP thread. */
     void (*score_users)(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile);
 
-    /* scores[u] for every user u: how much u wants the n given items together (sum of the scores of
-     * each, so that one item gives its own score). Thread-safe. */
+    /* scores[u] for every user u: how much u wants the n given items together. One item gives its own
+     * score; several give the sum of their scores, where a learner of factors sums before it clips
+     * at 0 (an item that u would not want then counts against the others). Thread-safe. */
     void (*score_items)(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores);
 
     /* The arrays as sections "learner.…"; load borrows from the mapped file, checks shapes and values

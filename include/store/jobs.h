@@ -70,12 +70,15 @@ Job *jobs_claim(Store *store, const char *owner, uint32_t lease_ms, GError **err
 
 /* What follows names owner and attempt: when the row no longer is theirs, ERR_CANCELLED ("lease
  * lost") and nothing is written. */
-/* *cancel_requested: somebody asked to stop. */
+/* *cancel_requested: somebody asked to stop. A lease that ran out, but that nobody took, comes back. */
 bool jobs_renew(Store *store, const Job *job, uint32_t lease_ms, bool *cancel_requested,
                 GError **error);
+/* Only looks: ERR_CANCELLED when the lease was lost. */
+bool jobs_look(Store *store, const Job *job, bool *cancel_requested, GError **error);
 bool jobs_progress(Store *store, const Job *job, const char *stage, double percent,
                    double eta_seconds, GError **error);
 bool jobs_log(Store *store, const Job *job, const char *text, GError **error);
+/* An end may be written again, when the answer to the first try was lost. */
 bool jobs_succeed(Store *store, const Job *job, const char *result, GError **error);
 /* Gives it back for another attempt at once (the daemon is draining). */
 bool jobs_release(Store *store, const Job *job, GError **error);
@@ -83,7 +86,8 @@ bool jobs_release(Store *store, const Job *job, GError **error);
 bool jobs_fail(Store *store, const Job *job, JobState state, const char *code, const char *message,
                GError **error);
 
-/* Waits until NOTIFY tells of a new or cancelled job, or until timeout_ms passed, or until wake_fd
+/* Waits until NOTIFY tells of a job that is new, asked to stop, given back or ended, or of another
+ * active version; or until timeout_ms passed, or until wake_fd
  * (an eventfd, or -1) is readable. A connection of its own per caller thread. Returns early on any
  * trouble; never an error. */
 typedef struct JobsListener JobsListener;

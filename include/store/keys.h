@@ -1,6 +1,6 @@
 /* API keys: stored hashed, shown once. A key's text is "sl_<id>_<secret>": id 12 and secret 43
- * characters of base64url alphabet without '_' ('-' and '.' stand in); the hash is SHA-256 of the
- * whole text (the secret has 256 bits, so no slow hash is needed). */
+ * characters of A-Z, a-z and 0-9; the hash is SHA-256 of the whole text (the secret has 256 bits, so
+ * no slow hash is needed). */
 #pragma once
 
 #include <stdbool.h>

@@ -46,6 +46,9 @@ bool versions_activate(Store *store, const char *prediction, int version, GError
 bool versions_prune(Store *store, const char *prediction, unsigned keep, uint32_t **kept,
                     size_t *n_kept, uint32_t **removed, size_t *n_removed, GError **error);
 
+/* Forgets all of a prediction that was deleted. Their numbers are not given again. */
+bool versions_forget(Store *store, const char *prediction, GError **error);
+
 /* (prediction, version) of all active versions, for followers that must catch up. */
 Versions *versions_all_active(Store *store, GError **error);
 

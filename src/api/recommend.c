@@ -1,0 +1,285 @@
+/* Lists for one customer: from memory, on the HTTP thread, without allocating per item. */
+#include "handlers.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "index/recommend.h"
+#include "list_length.h"
+#include "mapped.h"
+#include "served.h"
+#include "state.h"
+
+#define HISTORY_MAX    100
+#define SCORE_DECIMALS 6
+
+/* What a request asks for. */
+typedef struct Ask {
+    size_t n;
+    Mapped mapped;
+    uint32_t excluded[RECOMMEND_EXCLUDE_MAX];
+    size_t n_excluded;
+} Ask;
+
+static void too_many(Faults *faults)
+{
+    faults_add(faults, "?exclude", "too_long", NULL, NULL, "at most %d products can be excluded",
+               RECOMMEND_EXCLUDE_MAX);
+}
+
+/* Unknown products are no news: nobody recommends them. */
+static bool exclude(Ask *ask, const Snapshot *snapshot, const char *id, size_t length,
+                    Faults *faults)
+{
+    uint32_t item = ids_find(snapshot_items(snapshot), id, length);
+    if (item == IDS_NONE)
+        return true;
+    if (ask->n_excluded == RECOMMEND_EXCLUDE_MAX) {
+        too_many(faults);
+        return false;
+    }
+    ask->excluded[ask->n_excluded++] = item;
+    return true;
+}
+
+static void read_exclude_array(Ask *ask, const Snapshot *snapshot, const char *text, Faults *faults)
+{
+    g_autoptr(cJSON) array = json_parse(text, strlen(text), NULL);
+    bool good = cJSON_IsArray(array);
+    const cJSON *id = NULL;
+    cJSON_ArrayForEach(id, array)
+    {
+        good = good && cJSON_IsString(id);
+        if (good && !exclude(ask, snapshot, id->valuestring, strlen(id->valuestring), faults))
+            return;
+    }
+    if (!good)
+        faults_add(faults, "?exclude", "wrong_type", NULL, NULL,
+                   "\"exclude\" that begins with [ must be a JSON array of strings");
+}
+
+static void read_exclude(Ask *ask, const Snapshot *snapshot, const char *text, Faults *faults)
+{
+    if (text[0] == '[') {
+        read_exclude_array(ask, snapshot, text, faults);
+        return;
+    }
+    for (const char *id = text;; id++) {
+        size_t length = strcspn(id, ",");
+        if (!exclude(ask, snapshot, id, length, faults))
+            return;
+        id += length;
+        if (*id == '\0')
+            return;
+    }
+}
+
+static void read_ask(Ask *ask, const Api *api, const Snapshot *snapshot, const Request *request,
+                     Faults *faults)
+{
+    ask->n_excluded = 0;
+    ask->n = (size_t)request_query_int(request, "n", 1, RECOMMEND_MAX, 0, faults);
+    if (ask->n == 0)
+        ask->n = list_length_of(&api_state(api)->list_lengths, snapshot);
+    const char *text = request_query(request, "exclude", NULL);
+    if (text)
+        read_exclude(ask, snapshot, text, faults);
+    mapped_read(&ask->mapped, snapshot, request, faults);
+}
+
+static void write_product(const Snapshot *snapshot, uint32_t item, JsonWriter *json)
+{
+    size_t length = 0;
+    const char *id = ids_get(snapshot_items(snapshot), item, &length);
+    json_key(json, "product");
+    json_string_n(json, id, length);
+}
+
+static void write_item(const Snapshot *snapshot, const Recommendation *one, const Mapped *mapped,
+                       JsonWriter *json)
+{
+    json_begin_object(json);
+    write_product(snapshot, one->item, json);
+    json_key(json, "rank");
+    json_uint(json, one->rank);
+    json_key(json, "score");
+    json_fixed(json, (double)one->score, SCORE_DECIMALS);
+    json_key(json, "source");
+    json_string(json, item_source_name(one->source));
+    mapped_write(mapped, one->item, json);
+    json_end_object(json);
+}
+
+static void write_items(const Snapshot *snapshot, const Recommendation *list, size_t n,
+                        const Mapped *mapped, JsonWriter *json)
+{
+    json_key(json, "items");
+    json_begin_array(json);
+    for (size_t i = 0; i < n; i++)
+        write_item(snapshot, &list[i], mapped, json);
+    json_end_array(json);
+}
+
+static const char *scope_name(const Snapshot *snapshot, uint32_t user)
+{
+    if (user == IDS_NONE)
+        return "unknown";
+    switch (snapshot_user_scope(snapshot, user)) {
+    case USER_PREDICTABLE:
+        return "predictable";
+    case USER_NO_RECENT_PURCHASE:
+        return "no_recent_purchase";
+    default:
+        return "no_purchase";
+    }
+}
+
+static const char *scope_reason(const Snapshot *snapshot, uint32_t user)
+{
+    if (user == IDS_NONE)
+        return "the users model did not have this id when this version was trained";
+    switch (snapshot_user_scope(snapshot, user)) {
+    case USER_PREDICTABLE:
+        return "bought something within the year before the latest purchase in the data";
+    case USER_NO_RECENT_PURCHASE:
+        return "bought nothing within the year before the latest purchase in the data";
+    default:
+        return "never bought anything in the data";
+    }
+}
+
+/* Members that every answer about a user begins with. */
+static void write_head(Request *request, const Snapshot *snapshot, const char *user, size_t length,
+                       JsonWriter *json)
+{
+    json_key(json, "prediction");
+    json_string(json, snapshot_prediction(snapshot));
+    if (user) {
+        json_key(json, "user");
+        json_string_n(json, user, length);
+    }
+    json_key(json, "version");
+    json_uint(json, snapshot_version(snapshot));
+}
+
+static JsonWriter *begin_answer(Response *response)
+{
+    response_header(response, "Cache-Control", "private, no-store");
+    JsonWriter *json = response_json(response);
+    json_begin_object(json);
+    return json;
+}
+
+static bool has_personal(const Recommendation *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].source == SOURCE_PERSONAL)
+            return true;
+    return false;
+}
+
+HANDLER(users_recommend)
+{
+    Api *api = context;
+    g_autoptr(Snapshot) snapshot = served_inline(api, request, response);
+    if (!snapshot)
+        return;
+    g_autoptr(Faults) faults = faults_new();
+    Ask ask;
+    read_ask(&ask, api, snapshot, request, faults);
+    if (response_faults(response, faults))
+        return;
+    size_t length = 0;
+    const char *id = request_param(request, "user", &length);
+    uint32_t user = ids_find(snapshot_users(snapshot), id, length);
+    Recommendation list[RECOMMEND_MAX];
+    size_t n = recommend_user(snapshot, user, ask.n, ask.excluded, ask.n_excluded, list);
+    JsonWriter *json = begin_answer(response);
+    write_head(request, snapshot, id, length, json);
+    json_key(json, "known");
+    json_bool(json, user != IDS_NONE);
+    json_key(json, "scope");
+    json_string(json, scope_name(snapshot, user));
+    json_key(json, "fallback");
+    json_bool(json, !has_personal(list, n));
+    write_items(snapshot, list, n, &ask.mapped, json);
+    json_end_object(json);
+}
+
+static void write_history(const Snapshot *snapshot, uint32_t user, const Mapped *mapped,
+                          JsonWriter *json)
+{
+    uint32_t n = 0;
+    const uint32_t *items = user == IDS_NONE ? NULL : snapshot_history(snapshot, user, &n);
+    json_key(json, "history");
+    json_begin_array(json);
+    for (uint32_t i = 0; i < MIN(n, HISTORY_MAX); i++) {
+        json_begin_object(json);
+        write_product(snapshot, items[i], json);
+        mapped_write(mapped, items[i], json);
+        json_end_object(json);
+    }
+    json_end_array(json);
+    json_key(json, "history_total");
+    json_uint(json, n);
+}
+
+HANDLER(users_get)
+{
+    g_autoptr(Snapshot) snapshot = served_inline(context, request, response);
+    if (!snapshot)
+        return;
+    g_autoptr(Faults) faults = faults_new();
+    Mapped mapped;
+    mapped_read(&mapped, snapshot, request, faults);
+    if (response_faults(response, faults))
+        return;
+    size_t length = 0;
+    const char *id = request_param(request, "user", &length);
+    uint32_t user = ids_find(snapshot_users(snapshot), id, length);
+    JsonWriter *json = begin_answer(response);
+    write_head(request, snapshot, id, length, json);
+    json_key(json, "scope");
+    json_string(json, scope_name(snapshot, user));
+    json_key(json, "reason");
+    json_string(json, scope_reason(snapshot, user));
+    write_history(snapshot, user, &mapped, json);
+    json_end_object(json);
+}
+
+/* Column and value come together. *column stays NULL when neither is asked for. */
+static void read_value(const Snapshot *snapshot, const Request *request, const Column **column,
+                       uint32_t *value, Faults *faults)
+{
+    const char *name = request_query(request, "column", NULL);
+    const char *text = request_query(request, "value", NULL);
+    if (name && text) {
+        *column = mapped_find(snapshot, name, "?column", faults);
+        if (*column)
+            *value = mapped_find_value(snapshot, *column, text, "?value", faults);
+    } else if (name || text)
+        faults_add(faults, name ? "?value" : "?column", "required", NULL, NULL,
+                   "\"column\" and \"value\" come together");
+}
+
+HANDLER(products_popular)
+{
+    Api *api = context;
+    g_autoptr(Snapshot) snapshot = served_inline(api, request, response);
+    if (!snapshot)
+        return;
+    g_autoptr(Faults) faults = faults_new();
+    Ask ask;
+    const Column *column = NULL;
+    uint32_t value = 0;
+    read_ask(&ask, api, snapshot, request, faults);
+    read_value(snapshot, request, &column, &value, faults);
+    if (response_faults(response, faults))
+        return;
+    Recommendation list[RECOMMEND_MAX];
+    size_t n = recommend_popular(snapshot, column, value, ask.n, list);
+    JsonWriter *json = begin_answer(response);
+    write_head(request, snapshot, NULL, 0, json);
+    write_items(snapshot, list, n, &ask.mapped, json);
+    json_end_object(json);
+}

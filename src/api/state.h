@@ -1,0 +1,24 @@
+/* What handlers keep between requests: api->state. */
+#pragma once
+
+#include <pthread.h>
+
+#include "api/api.h"
+#include "list_length.h"
+#include "ranking.h"
+
+typedef struct State {
+    Rankings rankings;
+    ListLengths list_lengths;
+    pthread_mutex_t lock; /* guards what follows */
+    Server *server;
+    char *key_copy; /* what the data folder's copy of the keys holds, NULL: unknown */
+} State;
+
+/* NULL before the server runs and once it stops. Thread-safe. */
+Server *state_server(const Api *api);
+
+static inline State *api_state(const Api *api)
+{
+    return api->state;
+}

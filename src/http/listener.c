@@ -1,0 +1,65 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define BACKLOG 1024
+
+static struct addrinfo *resolve(const char *address, uint16_t port, GError **error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    int fault = getaddrinfo(address, service, &hints, &found);
+    if (fault == 0)
+        return found;
+    error_set(error, ERR_INVALID, "cannot listen on \"%s\": %s", address, gai_strerror(fault));
+    return NULL;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    if (getsockname(fd, (struct sockaddr *)&name, &length) != 0)
+        return 0;
+    return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
+                                            : ((struct sockaddr_in *)&name)->sin_port);
+}
+
+static bool bind_and_listen(int fd, const struct addrinfo *where)
+{
+    int one = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+           bind(fd, where->ai_addr, where->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
+}
+
+int listener_open(const char *address, uint16_t port, uint16_t *bound, GError **error)
+{
+    struct addrinfo *where = resolve(address, port, error);
+    if (!where)
+        return -1;
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool listening = fd >= 0 && bind_and_listen(fd, where);
+    int fault = errno;
+    freeaddrinfo(where);
+    if (listening) {
+        *bound = port_of(fd);
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    error_set(error, ERR_INVALID, "cannot listen on %s port %u: %s", address, port,
+              g_strerror(fault));
+    return -1;
+}

@@ -1,0 +1,10 @@
+/* The listening socket. */
+#pragma once
+
+#include <stdint.h>
+
+#include <glib.h>
+
+/* Listens on a numeric address ("127.0.0.1", "::") and port (0: any free one, given in *bound).
+ * -1 with ERR_INVALID. */
+int listener_open(const char *address, uint16_t port, uint16_t *bound, GError **error);

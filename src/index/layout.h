@@ -1,0 +1,78 @@
+/* What a version's file holds, and a snapshot as the files of this folder see it.
+ *
+ *   meta, meta.prediction, meta.learner, meta.card, meta.report
+ *   users.…, items.…                dictionaries (data/ids)
+ *   scope.user, scope.item          UserScope per user, 1 per predictable item
+ *   lists.row                       per user: its row among the predictable ones, or IDS_NONE
+ *   lists.count, .item, .score      per row: how many, and `stride` places of item and score
+ *   popular.item, popular.weight    predictable items by decayed purchases; the weight of every item
+ *   history.start, .item            per user: distinct items, newest first
+ *   history.banned                  per user: how many of them, from the newest, the purchased-items
+ *                                   rule keeps out of lists
+ *   banned.item                     those, ascending, at the places of history.start
+ *   products.…                      mapped columns (data/attributes)
+ *   inverted.<column>.start, .item  per value of a column: predictable items, most popular first
+ *   learner.…                       the learner's own */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "data/attributes.h"
+#include "data/ids.h"
+#include "data/sections.h"
+#include "index/snapshot.h"
+#include "learn/learner.h"
+
+#define LAYOUT_NUMBER     1
+#define LAYOUT_USERS      "users"
+#define LAYOUT_ITEMS      "items"
+#define LAYOUT_ATTRIBUTES "products"
+
+typedef struct Meta {
+    uint32_t layout; /* LAYOUT_NUMBER */
+    uint32_t version;
+    uint32_t n_users, n_items;
+    uint32_t n_rows;    /* predictable users */
+    uint32_t n_popular; /* predictable items */
+    uint32_t stride;    /* places per list */
+    uint32_t reserved;
+    int64_t built_at, as_of; /* µs */
+} Meta;
+
+typedef struct Inverted {
+    const uint64_t *start; /* n_values + 1 */
+    const uint32_t *item;
+    uint64_t n;
+} Inverted;
+
+struct Snapshot {
+    atomic_uint references;
+    Meta meta;
+    char *path;
+    char *prediction;
+    Sections *sections;
+    Ids *users, *items;
+    Attributes *attributes;
+    Fitted *fitted;
+    const char *card, *report;
+    uint64_t card_length, report_length;
+    const uint8_t *user_scope, *item_scope;
+    const uint32_t *list_row;
+    const uint8_t *list_count;
+    const uint32_t *list_item;
+    const float *list_score;
+    const uint32_t *popular_item;
+    const float *popular_weight;
+    const uint64_t *history_start;
+    const uint32_t *history_item, *history_banned, *banned_item;
+    uint64_t n_history, n_banned;
+    Inverted *inverted; /* one per column of attributes */
+};
+
+/* "inverted.<column>.<part>" into `name` of SECTION_NAME_MAX + 1 bytes; returns it. */
+char *layout_inverted_name(char *name, size_t column, const char *part);
+
+/* The list of a value, whatever the arrays hold; items in it may still be out of range. */
+const uint32_t *inverted_list(const Snapshot *snapshot, size_t column, uint32_t value, uint32_t *n);

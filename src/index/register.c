@@ -1,0 +1,445 @@
+#include "index/register.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "files.h"
+#include "manifest.h"
+
+#define VERIFIER_NICE 10
+
+/* What a prediction serves. The one before is kept until the next swap, so that its unmapping, which
+ * takes milliseconds for a large file, never falls to the request that drops its last reference. */
+typedef struct Serving {
+    Snapshot *now;
+    Snapshot *retired; /* or NULL */
+} Serving;
+
+struct Register {
+    char *data_dir;
+    /* Guards the table: taken by requests, held for a look-up and a count. */
+    pthread_mutex_t lock;
+    GHashTable *table; /* prediction → Serving */
+    /* One change at a time: guards CURRENT and its copy, held while they are written. Requests never
+     * take it. Taken before `lock`. */
+    pthread_mutex_t change;
+    GPtrArray *manifest;
+    atomic_uint_fast64_t swaps, damaged;
+    atomic_bool verifying;
+    bool has_verifier;
+    pthread_t verifier;
+    Cancel stop;
+    GPtrArray *unverified; /* the verifier's own */
+};
+
+static void serving_free(void *item)
+{
+    Serving *serving = item;
+    if (!serving)
+        return;
+    snapshot_unref(serving->now);
+    snapshot_unref(serving->retired);
+    g_free(serving);
+}
+
+Register *register_new(const char *data_dir, GError **error)
+{
+    if (!files_make_folder(data_dir, error))
+        return NULL;
+    Register *reg = g_new0(Register, 1);
+    reg->data_dir = g_strdup(data_dir);
+    pthread_mutex_init(&reg->lock, NULL);
+    pthread_mutex_init(&reg->change, NULL);
+    reg->table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, serving_free);
+    reg->manifest = manifest_new();
+    reg->unverified = g_ptr_array_new_with_free_func((GDestroyNotify)snapshot_unref);
+    cancel_init(&reg->stop);
+    return reg;
+}
+
+void register_free(Register *reg)
+{
+    if (!reg)
+        return;
+    cancel_raise(&reg->stop);
+    if (reg->has_verifier)
+        pthread_join(reg->verifier, NULL);
+    g_ptr_array_unref(reg->unverified);
+    g_ptr_array_unref(reg->manifest);
+    g_hash_table_unref(reg->table);
+    pthread_mutex_destroy(&reg->change);
+    pthread_mutex_destroy(&reg->lock);
+    g_free(reg->data_dir);
+    g_free(reg);
+}
+
+/* Serves `snapshot` from now on (NULL: nothing) and gives what nobody needs any more, to be freed
+ * outside the lock. */
+static Serving *swap(Register *reg, const char *prediction, Snapshot *takes_snapshot)
+{
+    Serving *dropped = g_new0(Serving, 1);
+    g_autofree char *key = g_strdup(prediction);
+    Serving *fresh = g_new0(Serving, 1);
+    pthread_mutex_lock(&reg->lock);
+    Serving *serving = g_hash_table_lookup(reg->table, prediction);
+    if (!takes_snapshot) {
+        if (serving) {
+            *dropped = *serving;
+            *serving = (Serving){0};
+            g_hash_table_remove(reg->table, prediction);
+        }
+    } else if (serving) {
+        dropped->retired = serving->retired;
+        serving->retired = serving->now;
+        serving->now = takes_snapshot;
+    } else {
+        fresh->now = takes_snapshot;
+        g_hash_table_insert(reg->table, g_steal_pointer(&key), g_steal_pointer(&fresh));
+    }
+    pthread_mutex_unlock(&reg->lock);
+    g_free(fresh);
+    return dropped;
+}
+
+Snapshot *register_acquire(Register *reg, const char *prediction)
+{
+    pthread_mutex_lock(&reg->lock);
+    const Serving *serving = g_hash_table_lookup(reg->table, prediction);
+    Snapshot *snapshot = serving ? snapshot_ref(serving->now) : NULL;
+    pthread_mutex_unlock(&reg->lock);
+    return snapshot;
+}
+
+/* A snapshot's file as CURRENT names it, or NULL when it lies elsewhere. */
+static const char *relative_file(const Register *reg, const Snapshot *snapshot)
+{
+    const char *path = snapshot_path(snapshot);
+    size_t length = strlen(reg->data_dir);
+    if (strncmp(path, reg->data_dir, length) != 0)
+        return NULL;
+    path += length;
+    while (*path == '/')
+        path++;
+    uint32_t version;
+    return files_is_of(path, snapshot_prediction(snapshot), &version) ? path : NULL;
+}
+
+/* Changes CURRENT, on the disk first: when that fails nothing has changed. Under `change`. */
+static bool rename_current(Register *reg, const char *prediction, const char *file,
+                           const char *previous, GError **error)
+{
+    ManifestEntry *old = manifest_find(reg->manifest, prediction);
+    g_autofree char *old_file = old ? g_strdup(old->file) : NULL;
+    g_autofree char *old_previous = old ? g_strdup(old->previous) : NULL;
+    g_autofree char *new_file = g_strdup(file);
+    g_autofree char *new_previous = g_strdup(previous);
+    if (new_file)
+        manifest_set(reg->manifest, prediction, new_file, new_previous);
+    else
+        manifest_remove(reg->manifest, prediction);
+    if (manifest_write(reg->data_dir, reg->manifest, error))
+        return true;
+    if (old_file)
+        manifest_set(reg->manifest, prediction, old_file, old_previous);
+    else
+        manifest_remove(reg->manifest, prediction);
+    return false;
+}
+
+/* What CURRENT is to name as previous when `file` begins to serve. */
+static char *previous_file(Register *reg, const char *prediction, const char *file)
+{
+    g_autoptr(Snapshot) serving = register_acquire(reg, prediction);
+    const char *now = serving ? relative_file(reg, serving) : NULL;
+    if (now && strcmp(now, file) != 0)
+        return g_strdup(now);
+    const ManifestEntry *entry = manifest_find(reg->manifest, prediction);
+    return now && entry ? g_strdup(entry->previous) : NULL;
+}
+
+bool register_publish(Register *reg, Snapshot *takes_snapshot, GError **error)
+{
+    g_autoptr(Snapshot) snapshot = takes_snapshot;
+    const char *prediction = snapshot_prediction(snapshot);
+    const char *file = relative_file(reg, snapshot);
+    if (!file || !files_is_safe(prediction)) {
+        error_set(error, ERR_INTERNAL, "the snapshot is not a file of the data folder");
+        return false;
+    }
+    pthread_mutex_lock(&reg->change);
+    g_autofree char *previous = previous_file(reg, prediction, file);
+    bool written = rename_current(reg, prediction, file, previous, error);
+    Serving *dropped = written ? swap(reg, prediction, snapshot_ref(snapshot)) : NULL;
+    pthread_mutex_unlock(&reg->change);
+    serving_free(dropped);
+    if (written)
+        atomic_fetch_add(&reg->swaps, 1);
+    return written;
+}
+
+/* Out of the way, so that nobody finds it as a version again; its mapping stays good. */
+static void set_aside(const char *path)
+{
+    g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
+    if (rename(path, aside) != 0)
+        log_event(LOG_WARNING, "a damaged snapshot could not be set aside", "file",
+                  LOG_STRING(path), "reason", LOG_STRING(g_strerror(errno)), NULL);
+}
+
+/* Logs why a file is not served; a damaged one is counted and set aside. */
+static void refuse(Register *reg, const char *path, const GError *error)
+{
+    log_event(LOG_ERROR, "snapshot refused", "file", LOG_STRING(path), "reason",
+              LOG_STRING(error->message), NULL);
+    if (!g_error_matches(error, ERROR_DOMAIN, ERR_DAMAGED))
+        return;
+    atomic_fetch_add(&reg->damaged, 1);
+    set_aside(path);
+}
+
+/* NULL (refused) when the file is not to be served; `verify`: with its checksums. */
+static Snapshot *open_file(Register *reg, const char *prediction, const char *file, bool verify)
+{
+    g_autofree char *path = g_build_filename(reg->data_dir, file, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Snapshot) snapshot = snapshot_open(path, &error);
+    if (snapshot && strcmp(snapshot_prediction(snapshot), prediction) != 0) {
+        g_clear_pointer(&snapshot, snapshot_unref);
+        error_set(&error, ERR_DAMAGED, "it belongs to another prediction");
+    }
+    if (snapshot && verify && !snapshot_verify(snapshot, &reg->stop, &error))
+        g_clear_pointer(&snapshot, snapshot_unref);
+    if (!snapshot && !g_error_matches(error, ERROR_DOMAIN, ERR_CANCELLED))
+        refuse(reg, path, error);
+    return g_steal_pointer(&snapshot);
+}
+
+static void save_current(Register *reg)
+{
+    g_autoptr(GError) error = NULL;
+    if (!manifest_write(reg->data_dir, reg->manifest, &error))
+        log_failure("the list of served versions could not be written", error);
+}
+
+/* A serving snapshot was found damaged: its previous one serves instead, or nothing. */
+static void withdraw_damaged(Register *reg, Snapshot *damaged, const GError *reason)
+{
+    const char *prediction = snapshot_prediction(damaged);
+    refuse(reg, snapshot_path(damaged), reason);
+    pthread_mutex_lock(&reg->change);
+    const ManifestEntry *entry = manifest_find(reg->manifest, prediction);
+    g_autofree char *previous = entry ? g_strdup(entry->previous) : NULL;
+    pthread_mutex_unlock(&reg->change);
+    Snapshot *healthy = previous ? open_file(reg, prediction, previous, true) : NULL;
+
+    pthread_mutex_lock(&reg->change);
+    g_autoptr(Snapshot) serving = register_acquire(reg, prediction);
+    Serving *dropped = NULL;
+    if (serving == damaged) {
+        manifest_remove(reg->manifest, prediction);
+        if (healthy)
+            manifest_set(reg->manifest, prediction, previous, NULL);
+        save_current(reg);
+        dropped = swap(reg, prediction, g_steal_pointer(&healthy));
+    }
+    pthread_mutex_unlock(&reg->change);
+    snapshot_unref(healthy);
+    serving_free(dropped);
+}
+
+static void *verify_all(void *context)
+{
+    Register *reg = context;
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), VERIFIER_NICE);
+    for (guint i = 0; i < reg->unverified->len && !cancel_is_raised(&reg->stop); i++) {
+        Snapshot *snapshot = reg->unverified->pdata[i];
+        g_autoptr(GError) error = NULL;
+        if (!snapshot_verify(snapshot, &reg->stop, &error) &&
+            !g_error_matches(error, ERROR_DOMAIN, ERR_CANCELLED))
+            withdraw_damaged(reg, snapshot, error);
+    }
+    g_ptr_array_set_size(reg->unverified, 0);
+    atomic_store(&reg->verifying, false);
+    return NULL;
+}
+
+static void start_verifier(Register *reg)
+{
+    atomic_store(&reg->verifying, true);
+    reg->has_verifier = pthread_create(&reg->verifier, NULL, verify_all, reg) == 0;
+    if (!reg->has_verifier) {
+        atomic_store(&reg->verifying, false);
+        log_event(LOG_ERROR, "snapshots are served unverified: no thread to verify them", NULL);
+    }
+}
+
+/* Opens what an entry names, else its previous one; NULL when neither opens. */
+static Snapshot *restore_entry(Register *reg, const ManifestEntry *entry, const char **served)
+{
+    *served = entry->file;
+    Snapshot *snapshot = open_file(reg, entry->prediction, entry->file, false);
+    if (snapshot || !entry->previous)
+        return snapshot;
+    *served = entry->previous;
+    return open_file(reg, entry->prediction, entry->previous, false);
+}
+
+size_t register_restore(Register *reg)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) named = manifest_read(reg->data_dir, &error);
+    if (!named) {
+        log_failure("no snapshot is served", error);
+        atomic_fetch_add(&reg->damaged, 1);
+        return 0;
+    }
+    size_t serving = 0;
+    pthread_mutex_lock(&reg->change);
+    for (guint i = 0; i < named->len; i++) {
+        const ManifestEntry *entry = named->pdata[i];
+        const char *served;
+        Snapshot *snapshot = restore_entry(reg, entry, &served);
+        manifest_set(reg->manifest, entry->prediction, snapshot ? served : entry->file,
+                     served == entry->file ? entry->previous : NULL);
+        if (!snapshot)
+            continue;
+        g_ptr_array_add(reg->unverified, snapshot_ref(snapshot));
+        serving_free(swap(reg, entry->prediction, snapshot));
+        serving++;
+    }
+    pthread_mutex_unlock(&reg->change);
+    if (serving > 0)
+        start_verifier(reg);
+    return serving;
+}
+
+char *register_path(const Register *reg, const char *prediction, uint32_t version,
+                    uint32_t attempt, GError **error)
+{
+    if (!files_is_safe(prediction)) {
+        error_set(error, ERR_INVALID, "a prediction's id must be a slug");
+        return NULL;
+    }
+    g_autofree char *folder = g_build_filename(reg->data_dir, prediction, NULL);
+    if (!files_make_folder(folder, error))
+        return NULL;
+    return g_strdup_printf("%s/v%u-%u.snapshot", folder, version, attempt);
+}
+
+static void remove_file(const Register *reg, const char *prediction, const char *name)
+{
+    g_autofree char *path = g_build_filename(reg->data_dir, prediction, name, NULL);
+    if (unlink(path) != 0 && errno != ENOENT)
+        log_event(LOG_WARNING, "an old snapshot could not be removed", "file", LOG_STRING(path),
+                  "reason", LOG_STRING(g_strerror(errno)), NULL);
+}
+
+void register_withdraw(Register *reg, const char *prediction)
+{
+    if (!files_is_safe(prediction))
+        return;
+    pthread_mutex_lock(&reg->change);
+    manifest_remove(reg->manifest, prediction);
+    save_current(reg);
+    Serving *dropped = swap(reg, prediction, NULL);
+    pthread_mutex_unlock(&reg->change);
+    serving_free(dropped);
+    g_autoptr(GArray) files = files_list(reg->data_dir, prediction);
+    for (guint i = 0; i < files->len; i++)
+        remove_file(reg, prediction, g_array_index(files, VersionFile, i).name);
+    g_autofree char *folder = g_build_filename(reg->data_dir, prediction, NULL);
+    rmdir(folder);
+}
+
+static bool is_kept(uint32_t version, const uint32_t *keep, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (keep[i] == version)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t highest(const uint32_t *keep, size_t n, uint32_t at_least)
+{
+    for (size_t i = 0; i < n; i++)
+        at_least = MAX(at_least, keep[i]);
+    return at_least;
+}
+
+static uint32_t last_attempt(const GArray *files, uint32_t version)
+{
+    uint32_t last = 0;
+    for (guint i = 0; i < files->len; i++) {
+        const VersionFile *file = &g_array_index(files, VersionFile, i);
+        if (file->version == version && file->kind == FILE_SNAPSHOT)
+            last = MAX(last, file->attempt);
+    }
+    return last;
+}
+
+/* Whether CURRENT names it. Under `change`. */
+static bool is_named(const Register *reg, const char *prediction, const char *name)
+{
+    const ManifestEntry *entry = manifest_find(reg->manifest, prediction);
+    g_autofree char *file = g_strdup_printf("%s/%s", prediction, name);
+    return entry && (strcmp(entry->file, file) == 0 || g_strcmp0(entry->previous, file) == 0);
+}
+
+void register_prune(Register *reg, const char *prediction, const uint32_t *keep, size_t n)
+{
+    if (!files_is_safe(prediction))
+        return;
+    g_autoptr(GArray) files = files_list(reg->data_dir, prediction);
+    pthread_mutex_lock(&reg->change);
+    g_autoptr(Snapshot) serving = register_acquire(reg, prediction);
+    uint32_t newest = highest(keep, n, serving ? snapshot_version(serving) : 0);
+    for (guint i = 0; i < files->len; i++) {
+        const VersionFile *file = &g_array_index(files, VersionFile, i);
+        bool stays = file->kind == FILE_SNAPSHOT && is_kept(file->version, keep, n) &&
+                     file->attempt == last_attempt(files, file->version);
+        /* What is newer than everything known is being made right now. */
+        if (!stays && file->version <= newest && !is_named(reg, prediction, file->name))
+            remove_file(reg, prediction, file->name);
+    }
+    pthread_mutex_unlock(&reg->change);
+}
+
+char *register_find_file(const Register *reg, const char *prediction, uint32_t version)
+{
+    if (!files_is_safe(prediction))
+        return NULL;
+    g_autoptr(GArray) files = files_list(reg->data_dir, prediction);
+    uint32_t attempt = last_attempt(files, version);
+    for (guint i = 0; i < files->len; i++) {
+        const VersionFile *file = &g_array_index(files, VersionFile, i);
+        if (file->kind == FILE_SNAPSHOT && file->version == version && file->attempt == attempt)
+            return g_build_filename(reg->data_dir, prediction, file->name, NULL);
+    }
+    return NULL;
+}
+
+RegisterStatus register_status(Register *reg)
+{
+    RegisterStatus status = {.swaps = atomic_load(&reg->swaps),
+                             .damaged = atomic_load(&reg->damaged),
+                             .verifying = atomic_load(&reg->verifying)};
+    pthread_mutex_lock(&reg->lock);
+    GHashTableIter iter;
+    void *value;
+    g_hash_table_iter_init(&iter, reg->table);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        status.serving++;
+        status.bytes += snapshot_bytes(((Serving *)value)->now);
+    }
+    pthread_mutex_unlock(&reg->lock);
+    return status;
+}

@@ -1,0 +1,176 @@
+#include "card.h"
+
+#include <sys/resource.h>
+
+#include "base/json.h"
+
+#define SCOPE_SAMPLES 5
+
+static const char *policy_name(const ListRules *rules)
+{
+    switch (rules->purchased) {
+    case PURCHASED_EXCLUDE:
+        return "exclude";
+    case PURCHASED_EXCLUDE_WITHIN:
+        return "exclude_within";
+    default:
+        return "allow";
+    }
+}
+
+static void write_data(JsonWriter *json, const Card *card)
+{
+    json_key(json, "data");
+    json_begin_object(json);
+    json_key(json, "from");
+    json_time(json, card->view->first);
+    json_key(json, "to");
+    json_time(json, card->view->last);
+    json_key(json, "rows");
+    json_uint(json, card->view->rows.n);
+    json_key(json, "users");
+    json_uint(json, card->view->n_users);
+    json_key(json, "products");
+    json_uint(json, card->view->n_items);
+    json_key(json, "orders");
+    json_uint(json, card->view->n_orders);
+    json_end_object(json);
+}
+
+/* The view knows what its returns took away, the raw data set all the other rules. */
+static void write_dropped(JsonWriter *json, const Card *card)
+{
+    json_key(json, "dropped");
+    json_begin_array(json);
+    for (unsigned rule = 0; rule < DROP_RULES; rule++) {
+        const Dataset *from = rule == DROP_RETURNED ? card->view : card->raw;
+        const DropCount *count = &from->dropped[rule];
+        if (!count->rows)
+            continue;
+        json_begin_object(json);
+        json_key(json, "rule");
+        json_string(json, drop_rule_name(rule));
+        json_key(json, "rows");
+        json_uint(json, count->rows);
+        json_key(json, "samples");
+        json_begin_array(json);
+        for (unsigned i = 0; i < count->n_samples; i++)
+            json_string(json, count->samples[i]);
+        json_end_array(json);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
+/* One rule by which users or products fell out of the scope; flags[i] == flag marks them. */
+static void write_left_out(JsonWriter *json, const char *rule, uint32_t count, const Ids *ids,
+                           const uint8_t *flags, uint8_t flag)
+{
+    if (!count)
+        return;
+    json_begin_object(json);
+    json_key(json, "rule");
+    json_string(json, rule);
+    json_key(json, "count");
+    json_uint(json, count);
+    json_key(json, "samples");
+    json_begin_array(json);
+    for (uint32_t i = 0, n = 0; i < ids_count(ids) && n < SCOPE_SAMPLES; i++) {
+        if (flags[i] != flag)
+            continue;
+        size_t length;
+        const char *id = ids_get(ids, i, &length);
+        json_string_n(json, id, length);
+        n++;
+    }
+    json_end_array(json);
+    json_end_object(json);
+}
+
+static void write_scope(JsonWriter *json, const Card *card)
+{
+    const Scope *scope = card->scope;
+    json_key(json, "scope");
+    json_begin_object(json);
+    json_key(json, "anchor");
+    json_time(json, scope->anchor);
+    json_key(json, "predictable_users");
+    json_uint(json, scope->n_users);
+    json_key(json, "predictable_products");
+    json_uint(json, scope->n_items);
+    json_key(json, "left_out");
+    json_begin_array(json);
+    write_left_out(json, "user_no_purchase", scope->users_never, card->view->users, scope->user,
+                   USER_NO_PURCHASE);
+    write_left_out(json, "user_no_recent_purchase", scope->users_lapsed, card->view->users,
+                   scope->user, USER_NO_RECENT_PURCHASE);
+    write_left_out(json, "product_no_recent_purchase", scope->items_never + scope->items_lapsed,
+                   card->view->items, scope->item, 0);
+    json_end_array(json);
+    json_end_object(json);
+}
+
+static void write_learner(JsonWriter *json, const Card *card)
+{
+    const Learner *learner = card->fitted->learner;
+    json_key(json, "learner");
+    json_begin_object(json);
+    json_key(json, "name");
+    json_string(json, learner->name);
+    json_key(json, "title");
+    json_string(json, learner->title);
+    json_key(json, "paper");
+    json_string(json, learner->paper);
+    json_key(json, "parameters");
+    json_begin_object(json);
+    learner->describe(card->fitted, json);
+    json_end_object(json);
+    json_end_object(json);
+}
+
+static void write_timings(JsonWriter *json, const Card *card)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    json_key(json, "timings");
+    json_begin_object(json);
+    for (size_t i = 0; i < card->n_timings; i++) {
+        json_key(json, card->timings[i].stage);
+        json_number(json, card->timings[i].seconds);
+    }
+    json_end_object(json);
+    json_key(json, "peak_memory_bytes");
+    json_uint(json, (uint64_t)usage.ru_maxrss * 1024);
+}
+
+char *card_write(const Card *card)
+{
+    g_auto(Buffer) text;
+    buffer_init(&text);
+    JsonWriter json;
+    json_writer_init(&json, &text);
+    json_begin_object(&json);
+    json_key(&json, "prediction");
+    json_string(&json, card->prediction->id);
+    json_key(&json, "version");
+    json_int(&json, card->job->version);
+    json_key(&json, "job");
+    json_string(&json, card->job->id);
+    json_key(&json, "built_at");
+    json_time(&json, card->built_at);
+    json_key(&json, "n");
+    json_int(&json, card->prediction->n);
+    json_key(&json, "horizon_days");
+    json_int(&json, card->prediction->horizon_days);
+    json_key(&json, "seed");
+    json_uint(&json, card->seed);
+    json_key(&json, "purchased_items");
+    json_string(&json, policy_name(&card->choice->rules));
+    write_data(&json, card);
+    write_scope(&json, card);
+    write_dropped(&json, card);
+    write_learner(&json, card);
+    write_timings(&json, card);
+    json_end_object(&json);
+    return g_strdup(buffer_text(&text));
+}

@@ -1,0 +1,95 @@
+#include "jobs/estimate.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "learn/choose.h"
+#include "store/jobs.h"
+#include "store/versions.h"
+
+/* The data set as read: user, item, time, quantity, order and price of a row; a row of a dictionary
+ * with some mapped columns. */
+#define ROW_BYTES UINT64_C(28)
+#define ID_BYTES  UINT64_C(128)
+
+/* When nothing was trained yet; a machine of two cores. */
+#define BUILT_IN_SECONDS    2.0
+#define BUILT_IN_US_PER_ROW 12.0
+
+uint64_t estimate_budget(const Settings *settings)
+{
+    if (settings->memory_budget)
+        return settings->memory_budget;
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
+}
+
+uint64_t estimate_bytes(const Settings *settings, const SourceCounts *counts)
+{
+    uint64_t read = counts->rows * ROW_BYTES + (counts->users + counts->products) * ID_BYTES;
+    return read + choose_bytes(counts->rows, (uint32_t)MIN(counts->users, UINT32_MAX),
+                        (uint32_t)MIN(counts->products, UINT32_MAX), settings->training_threads);
+}
+
+/* Rows read for a version: those it learned from and those it dropped. */
+static double rows_of_card(const char *text)
+{
+    g_autoptr(cJSON) card = text ? json_parse(text, strlen(text), NULL) : NULL;
+    const cJSON *data = card ? json_member(card, "data") : NULL;
+    if (!data)
+        return 0;
+    double rows = json_member_number(data, "rows", 0);
+    const cJSON *rule = NULL;
+    cJSON_ArrayForEach(rule, json_member(card, "dropped")) rows +=
+        json_member_number(rule, "rows", 0);
+    return rows;
+}
+
+/* Seconds a row took the active version; 0 when nothing tells. */
+static bool earlier_rate(Store *store, const char *prediction, double *rate, int *version,
+                         GError **error)
+{
+    *rate = 0;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(Version) active = versions_active(store, prediction, &failure);
+    g_autoptr(Job) job = active ? jobs_get(store, active->job, &failure) : NULL;
+    if (failure && error_code(failure) == ERR_UNAVAILABLE) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    double rows = active ? rows_of_card(active->card) : 0;
+    if (!job || rows < 1 || job->finished_at <= job->started_at || !job->started_at)
+        return true;
+    *rate = (double)(job->finished_at - job->started_at) / (double)US_PER_SECOND / rows;
+    *version = active->version;
+    return true;
+}
+
+bool estimate_training(Store *store, const Settings *settings, const char *prediction,
+                       const SourceCounts *counts, Estimate *estimate, GError **error)
+{
+    double rate = 0;
+    int version = 0;
+    if (!earlier_rate(store, prediction, &rate, &version, error))
+        return false;
+    *estimate = (Estimate){.memory_bytes = estimate_bytes(settings, counts),
+                           .memory_budget_bytes = estimate_budget(settings)};
+    if (rate > 0) {
+        estimate->seconds = rate * (double)counts->rows;
+        estimate->basis = g_strdup_printf("as long per row as version %d took: %.3g µs", version,
+                                          rate * 1e6);
+        return true;
+    }
+    estimate->seconds = BUILT_IN_SECONDS + BUILT_IN_US_PER_ROW * 1e-6 * (double)counts->rows;
+    estimate->basis =
+        g_strdup_printf("nothing was trained yet: %.0f s, and %.0f µs per row, as on 2 cores",
+                        BUILT_IN_SECONDS, BUILT_IN_US_PER_ROW);
+    return true;
+}
+
+void estimate_clear(Estimate *estimate)
+{
+    g_clear_pointer(&estimate->basis, g_free);
+}

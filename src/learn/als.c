@@ -1,0 +1,271 @@
+#include "als.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include <cblas.h>
+
+#include "base/error.h"
+#include "data/split.h"
+#include "lanes.h"
+#include "math/parallel.h"
+#include "math/rng.h"
+
+/* Users × items of one product that stays in the L2 cache until it is clipped. */
+#define TILE_FLOATS 8192u
+#define TILE_ITEMS  1024u
+
+typedef struct Als {
+    Fitted fitted;
+    uint32_t rank;
+    const float *users; /* n_users × rank */
+    const float *items; /* n_items × rank */
+    Factors *owned_users, *owned_items; /* the same, or NULL when borrowed from a file */
+} Als;
+
+/* Chosen on the validation window of tests/golden. */
+const AlsParams als_defaults = {
+    .rank = 128,
+    .sweeps = 12,
+    .start = 0.1f,
+    .half_life_days = 90,
+    .solve = {.confidence = 10, .regularization = 0.01f, .exponent = 1, .steps = 3},
+};
+
+/* Items without a cell stay at zero, so nobody wants them; a stream per item, so that an item's
+ * start depends on nothing else. */
+static void start_items(const Csr *by_item, const AlsParams *params, uint64_t seed, Factors *items)
+{
+    float spread = params->start / sqrtf((float)params->rank);
+    for (uint32_t item = 0; item < items->rows; item++) {
+        if (by_item->start[item] == by_item->start[item + 1])
+            continue;
+        Rng rng;
+        rng_init(&rng, seed, item);
+        for (uint32_t f = 0; f < items->rank; f++)
+            items->data[(size_t)item * items->rank + f] = spread * rng_normal(&rng);
+    }
+}
+
+static bool sweep_all(const Csr *weights, const Csr *by_item, const AlsParams *params,
+                      const FitContext *context, Factors *users, Factors *items, GError **error)
+{
+    g_autoptr(SweepPlan) user_plan = sweep_plan_new(weights, params->rank, error);
+    if (!user_plan)
+        return false;
+    g_autoptr(SweepPlan) item_plan = sweep_plan_new(by_item, params->rank, error);
+    if (!item_plan)
+        return false;
+    for (unsigned sweep = 0; sweep < params->sweeps; sweep++) {
+        if (!half_sweep(user_plan, &params->solve, items, users, context->threads, context->cancel,
+                        error) ||
+            !half_sweep(item_plan, &params->solve, users, items, context->threads, context->cancel,
+                        error))
+            return false;
+    }
+    /* Users last: what is served is their best answer to the items as they are. */
+    return half_sweep(user_plan, &params->solve, items, users, context->threads, context->cancel,
+                      error);
+}
+
+bool als_factorise(const Csr *weights, const AlsParams *params, const FitContext *context,
+                   Factors **users, Factors **items, GError **error)
+{
+    if (weights->start[weights->rows] == 0) {
+        error_set(error, ERR_INVALID, "there is no purchase to learn factors from");
+        return false;
+    }
+    g_autoptr(Csr) by_item = csr_transpose(weights, error);
+    if (!by_item)
+        return false;
+    g_autoptr(Factors) x = factors_new(weights->rows, params->rank, error);
+    if (!x)
+        return false;
+    g_autoptr(Factors) y = factors_new(weights->cols, params->rank, error);
+    if (!y)
+        return false;
+    start_items(by_item, params, context->seed, y);
+    if (!sweep_all(weights, by_item, params, context, x, y, error))
+        return false;
+    if (!factors_are_finite(x) || !factors_are_finite(y)) {
+        error_set(error, ERR_INVALID, "the weights of the purchases are too large to solve");
+        return false;
+    }
+    *users = g_steal_pointer(&x);
+    *items = g_steal_pointer(&y);
+    return true;
+}
+
+Fitted *als_fit_with(const Dataset *view, const AlsParams *params, const FitContext *context,
+                     GError **error)
+{
+    g_autoptr(Csr) weights = decayed_counts(view, context->as_of, params->half_life_days, error);
+    Factors *users, *items;
+    if (!weights || !als_factorise(weights, params, context, &users, &items, error))
+        return NULL;
+    Als *als = g_new(Als, 1);
+    *als = (Als){.fitted = {&learner_als, view->n_users, view->n_items},
+                 .rank = params->rank,
+                 .users = users->data,
+                 .items = items->data,
+                 .owned_users = users,
+                 .owned_items = items};
+    return &als->fitted;
+}
+
+static Fitted *als_fit(const Dataset *view, const FitContext *context, GError **error)
+{
+    return als_fit_with(view, &als_defaults, context, error);
+}
+
+/* What leaves the learner is finite and not negative, whatever a mapped file holds: NaN fails the
+ * comparison. */
+static inline __attribute__((always_inline)) float clipped(float score)
+{
+    return score > 0 ? MIN(score, FLT_MAX) : 0;
+}
+
+CLONES static void clip_row(float *scores, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        scores[i] = clipped(scores[i]);
+}
+
+/* tile (n × n_items) = clipped U·Yᵀ for n gathered users. */
+static void score_gathered(const Als *als, const float *gathered, uint32_t n, float *tile)
+{
+    uint32_t n_items = als->fitted.n_items;
+    for (uint32_t first = 0; first < n_items; first += TILE_ITEMS) {
+        uint32_t width = MIN(TILE_ITEMS, n_items - first);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)width, (int)als->rank, 1,
+                    gathered, (int)als->rank, als->items + (size_t)first * als->rank,
+                    (int)als->rank, 0, tile + first, (int)n_items);
+        for (uint32_t u = 0; u < n; u++)
+            clip_row(tile + (size_t)u * n_items + first, width);
+    }
+}
+
+static void als_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+{
+    const Als *als = (const Als *)fitted;
+    float gathered[TILE_FLOATS];
+    uint32_t block = TILE_FLOATS / als->rank;
+    for (uint32_t from = 0; from < n; from += block) {
+        uint32_t count = MIN(block, n - from);
+        for (uint32_t u = 0; u < count; u++)
+            memcpy(gathered + (size_t)u * als->rank,
+                   als->users + (size_t)users[from + u] * als->rank, als->rank * sizeof(float));
+        score_gathered(als, gathered, count, tile + (size_t)from * fitted->n_items);
+    }
+}
+
+CLONES static void score_against(const float *restrict rows, uint32_t n, uint32_t rank,
+                                 const float *restrict vector, float *restrict scores)
+{
+    for (uint32_t row = 0; row < n; row++, rows += rank) {
+        Lanes sum = {0};
+        for (uint32_t f = 0; f < rank; f += LANES)
+            sum += *(const Lanes *)(rows + f) * *(const Lanes *)(vector + f);
+        scores[row] = clipped(lanes_sum(&sum));
+    }
+}
+
+static void als_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores)
+{
+    const Als *als = (const Als *)fitted;
+    float wanted[ALS_RANK_MAX] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t f = 0; f < als->rank; f++)
+            wanted[f] += als->items[(size_t)items[i] * als->rank + f];
+    }
+    score_against(als->users, fitted->n_users, als->rank, wanted, scores);
+}
+
+static bool als_save(const Fitted *fitted, SectionsWriter *writer, GError **error)
+{
+    const Als *als = (const Als *)fitted;
+    return sections_write(writer, "learner.rank", &als->rank, sizeof als->rank, 1, error) &&
+           sections_write(writer, "learner.users", als->users, sizeof(float),
+                          (uint64_t)fitted->n_users * als->rank, error) &&
+           sections_write(writer, "learner.items", als->items, sizeof(float),
+                          (uint64_t)fitted->n_items * als->rank, error);
+}
+
+static Fitted *als_load(const Sections *sections, uint32_t n_users, uint32_t n_items, GError **error)
+{
+    uint64_t n_ranks, n_x, n_y;
+    const uint32_t *rank = sections_get(sections, "learner.rank", sizeof *rank, &n_ranks, error);
+    if (!rank)
+        return NULL;
+    const float *x = sections_get(sections, "learner.users", sizeof(float), &n_x, error);
+    if (!x)
+        return NULL;
+    const float *y = sections_get(sections, "learner.items", sizeof(float), &n_y, error);
+    if (!y)
+        return NULL;
+    if (n_ranks != 1 || *rank == 0 || *rank > ALS_RANK_MAX || *rank % LANES != 0 ||
+        n_x != (uint64_t)n_users * *rank || n_y != (uint64_t)n_items * *rank) {
+        error_set(error, ERR_DAMAGED, "the factors do not fit the users and products");
+        return NULL;
+    }
+    Als *als = g_new(Als, 1);
+    *als = (Als){.fitted = {&learner_als, n_users, n_items}, .rank = *rank, .users = x, .items = y};
+    return &als->fitted;
+}
+
+static void als_describe(const Fitted *fitted, JsonWriter *writer)
+{
+    const struct {
+        const char *name;
+        double value;
+    } members[] = {
+        {"rank", ((const Als *)fitted)->rank},
+        {"sweeps", als_defaults.sweeps},
+        {"half_life_days", als_defaults.half_life_days},
+        {"confidence", als_defaults.solve.confidence},
+        {"regularization", als_defaults.solve.regularization},
+        {"regularization_exponent", als_defaults.solve.exponent},
+        {"conjugate_gradient_steps", als_defaults.solve.steps},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
+        json_key(writer, members[i].name);
+        json_number(writer, members[i].value);
+    }
+}
+
+static uint64_t als_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+{
+    uint64_t sides = (uint64_t)n_users + n_items;
+    uint64_t factors = sides * als_defaults.rank * sizeof(float);
+    uint64_t matrices = 2 * (rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
+    uint64_t plans = sides * 3 * sizeof(uint32_t);
+    return factors + matrices + plans +
+           parallel_threads(threads) * half_sweep_bytes(als_defaults.rank);
+}
+
+static void als_free(Fitted *fitted)
+{
+    Als *als = (Als *)fitted;
+    factors_free(als->owned_users);
+    factors_free(als->owned_items);
+    g_free(als);
+}
+
+const Learner learner_als = {
+    .name = "als",
+    .title = "Implicit ALS",
+    .paper = "Hu, Koren, Volinsky: Collaborative Filtering for Implicit Feedback Datasets, ICDM "
+             "2008; Rendle, Krichene, Zhang, Koren: Revisiting the Performance of iALS on Item "
+             "Recommendation Benchmarks, RecSys 2022",
+    .is_baseline = false,
+    .is_personal = true,
+    .fit = als_fit,
+    .score_users = als_score_users,
+    .score_items = als_score_items,
+    .save = als_save,
+    .load = als_load,
+    .describe = als_describe,
+    .fit_bytes = als_fit_bytes,
+    .free = als_free,
+};

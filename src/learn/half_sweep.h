@@ -1,0 +1,49 @@
+/* Half a sweep of alternating least squares: with the other side's factors Y fixed, moves every row
+ * x of this side towards the minimum of
+ *     Σ_all (x·y)² + Σ_seen [(1 + αw)(1 - x·y)² - (x·y)²] + λ(n + αΣw)^ν · |x|²
+ * by a few steps of conjugate gradients from where it was (Takács, Pilászy, Tikk: Applications of the
+ * Conjugate Gradient Method for Implicit Feedback Collaborative Filtering, RecSys 2011), with the
+ * frequency-scaled regularisation of Rendle, Krichene, Zhang, Koren: Revisiting the Performance of
+ * iALS on Item Recommendation Benchmarks, RecSys 2022 (n: rows of the other side that have cells). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "base/cancel.h"
+#include "factors.h"
+#include "math/csr.h"
+
+typedef struct SolveParams {
+    float confidence;     /* α: a cell of weight w has confidence 1 + αw */
+    float regularization; /* λ */
+    float exponent;       /* ν: 0 is the same for all, 1 grows with what a row has seen */
+    unsigned steps;       /* of conjugate gradients */
+} SolveParams;
+
+/* The order of work on one side, made once: rows with cells, longest first, cut into blocks that
+ * depend on the data alone. */
+typedef struct SweepPlan {
+    const Csr *weights; /* borrowed */
+    uint32_t n_rows;
+    uint32_t n_columns; /* columns that have cells: n of the formula above */
+    uint32_t n_blocks;
+    uint32_t *row;      /* n_rows */
+    uint32_t *block;    /* n_blocks + 1 starts in `row` */
+} SweepPlan;
+
+/* `rank` floats per factor vector. For sweep_plan_free(); NULL with ERR_NO_MEMORY. */
+SweepPlan *sweep_plan_new(const Csr *weights, uint32_t rank, GError **error);
+void sweep_plan_free(SweepPlan *plan);
+
+/* `own` has a row per row of the plan's weights, `other` one per column. The result does not depend
+ * on `threads`. ERR_NO_MEMORY, ERR_CANCELLED (looked at before each block). */
+bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other, Factors *own,
+                unsigned threads, const Cancel *cancel, GError **error);
+
+/* Bytes of scratch of one thread. */
+uint64_t half_sweep_bytes(uint32_t rank);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SweepPlan, sweep_plan_free)

@@ -1,0 +1,74 @@
+#include "store/doctor.h"
+
+#include "doctor_checks.h"
+#include "source_session.h"
+
+#define EXACT_ROWS 5e6 /* more are not counted but taken from the planner */
+
+static bool examine(Examination *examination, GError **error)
+{
+    return examination_measure(examination, error) && check_rows(examination, MODEL_USERS, error) &&
+           check_rows(examination, MODEL_PRODUCTS, error) &&
+           check_rows(examination, MODEL_EVENTS, error) && check_sets(examination, error) &&
+           check_shape(examination, error) && check_columns(examination, MODEL_USERS, error) &&
+           check_columns(examination, MODEL_PRODUCTS, error) &&
+           check_columns(examination, MODEL_EVENTS, error);
+}
+
+bool doctor_examine(const SourceSettings *source, const Model *users, const Model *events,
+                    const Model *products, const Prediction *prediction, JsonWriter *writer,
+                    unsigned *errors, const Cancel *cancel, GError **error)
+{
+    g_autoptr(PGconn) connection = session_open(source, error);
+    if (connection == NULL)
+        return false;
+    Examination examination = {.connection = connection, .cancel = cancel, .writer = writer};
+    bool done = examination_init(&examination, users, events, products, prediction, error);
+    json_begin_array(writer);
+    done = done && examine(&examination, error);
+    json_end_array(writer);
+    *errors = examination.errors;
+    examination_clear(&examination);
+    return done;
+}
+
+/* Counts small queries, and asks the planner about large ones. */
+static bool count_one(Examination *examination, const char *from, uint64_t *count, bool *exact,
+                      GError **error)
+{
+    g_autofree char *template = g_strconcat("SELECT 1 FROM ", from, NULL);
+    g_autofree char *rows = examination_expand(examination, template);
+    double expected;
+    if (!session_estimate(examination->connection, rows, &expected, error))
+        return false;
+    *count = (uint64_t)expected;
+    if (expected > EXACT_ROWS) {
+        *exact = false;
+        return true;
+    }
+    g_autofree char *sql = g_strdup_printf("SELECT count(*) AS n FROM (%s) AS rows", rows);
+    g_autoptr(PGresult) found =
+        session_query(examination->connection, sql, "counting", NULL, error);
+    if (found == NULL)
+        return false;
+    *count = (uint64_t)db_int(found, 0, "n");
+    return true;
+}
+
+bool doctor_count(const SourceSettings *source, const Model *users, const Model *events,
+                  const Model *products, const Prediction *prediction, SourceCounts *counts,
+                  GError **error)
+{
+    g_autoptr(PGconn) connection = session_open(source, error);
+    if (connection == NULL)
+        return false;
+    Examination examination = {.connection = connection};
+    counts->exact = true;
+    bool done =
+        examination_init(&examination, users, events, products, prediction, error) &&
+        count_one(&examination, "{users}", &counts->users, &counts->exact, error) &&
+        count_one(&examination, "{products}", &counts->products, &counts->exact, error) &&
+        count_one(&examination, "{events} WHERE {period}", &counts->rows, &counts->exact, error);
+    examination_clear(&examination);
+    return done;
+}

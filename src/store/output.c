@@ -1,0 +1,358 @@
+#include "store/output.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "output_key.h"
+#include "output_tables.h"
+#include "source_relation.h"
+#include "source_session.h"
+
+#define COLUMNS       9
+#define CHUNK_BYTES   (256 * 1024)
+#define RANK_DIGITS   6
+#define ATTACH_TRIES  20
+#define SETTLE_MS     1000 /* how long new readers may take from planning to reading */
+#define SETTLE_EVERY  10   /* ms */
+
+/* Namespace of all predictions' namespaces: a random UUID, fixed for ever. */
+static const uuid_t root_namespace = {0x5d, 0x0c, 0x1b, 0xb4, 0x2f, 0x7e, 0x4c, 0x63,
+                                      0x9a, 0x41, 0x8e, 0x05, 0xd2, 0x6b, 0xf1, 0x37};
+
+/* Everything from the partition's making to its attaching is one transaction: what is not finished
+ * never was. */
+struct Output {
+    PGconn *connection;
+    OutputNames *names;
+    KeyType user_type, item_type;
+    uint32_t version;
+    int64_t last_update; /* µs since 2000 */
+    uuid_t namespace;
+    char *loading; /* the partition while it is filled, quoted with its schema */
+    Buffer chunk;
+    Buffer user;      /* the current user's field, so that it is made once */
+    Buffer user_name; /* the user's bytes and NUL: the beginning of the rows' UUID names */
+    uint64_t rows;
+};
+
+static bool key_types(const SourceSettings *source, const Model *users, const Model *products,
+                      Output *output, GError **error)
+{
+    g_autoptr(PGconn) session = session_open(source, error);
+    if (!session)
+        return false;
+    g_autoptr(Relation) user_relation = relation_find(session, users, error);
+    const RelationColumn *user =
+        user_relation ? relation_require(user_relation, users, users->primary_key, error) : NULL;
+    if (!user)
+        return false;
+    g_autoptr(Relation) item_relation = relation_find(session, products, error);
+    const RelationColumn *item =
+        item_relation ? relation_require(item_relation, products, products->primary_key, error)
+                      : NULL;
+    if (!item)
+        return false;
+    output->user_type = key_type_of(user->oid);
+    output->item_type = key_type_of(item->oid);
+    return true;
+}
+
+/* A name of its own for every attempt: an earlier one that still hangs must not be waited for. */
+static char *loading_name(PGconn *connection, const OutputNames *names)
+{
+    uuid_t random;
+    char text[UUID_STR_LEN];
+    uuid_generate_random(random);
+    uuid_unparse_lower(random, text);
+    g_autofree char *name = g_strconcat("shortlist_loading_", text, NULL);
+    return output_qualified(connection, names, name);
+}
+
+static void append16(Buffer *out, uint16_t value)
+{
+    uint16_t wire = GUINT16_TO_BE(value);
+    buffer_append(out, &wire, sizeof wire);
+}
+
+static void append32(Buffer *out, uint32_t value)
+{
+    uint32_t wire = GUINT32_TO_BE(value);
+    buffer_append(out, &wire, sizeof wire);
+}
+
+static void append64(Buffer *out, uint64_t value)
+{
+    uint64_t wire = GUINT64_TO_BE(value);
+    buffer_append(out, &wire, sizeof wire);
+}
+
+static void append_real(Buffer *out, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    append32(out, sizeof bits);
+    append32(out, bits);
+}
+
+static bool start_copy(Output *output, GError **error)
+{
+    g_autofree char *columns = output_columns_sql(output->user_type, output->item_type);
+    /* The CHECK lets ATTACH believe without reading; FREEZE spares every later reader and vacuum a
+     * visit to each row. */
+    g_autofree char *create = g_strdup_printf(
+        "BEGIN; CREATE TABLE %s (%s, CONSTRAINT one_version CHECK (model_version = %u))",
+        output->loading, columns, output->version);
+    if (!output_run(output->connection, create, "making the version's partition", error))
+        return false;
+    g_autofree char *copy =
+        g_strdup_printf("COPY %s FROM STDIN (FORMAT binary, FREEZE)", output->loading);
+    g_autoptr(PGresult) result = PQexec(output->connection, copy);
+    if (PQresultStatus(result) != PGRES_COPY_IN)
+        return db_error(output->connection, result, "writing the output table", error);
+    static const char header[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+    buffer_append(&output->chunk, header, sizeof header);
+    return true;
+}
+
+Output *output_begin(const SourceSettings *source, const char *prediction, const Model *users,
+                     const Model *products, uint32_t version, int64_t last_update, GError **error)
+{
+    g_autoptr(Output) output = g_new0(Output, 1);
+    buffer_init(&output->chunk);
+    buffer_init(&output->user);
+    buffer_init(&output->user_name);
+    output->version = version;
+    output->last_update = last_update - US_1970_TO_2000;
+    uuid_generate_sha1(output->namespace, root_namespace, prediction, strlen(prediction));
+    if (!key_types(source, users, products, output, error))
+        return NULL;
+    output->connection = output_connect(source, error);
+    if (!output->connection)
+        return NULL;
+    output->names = output_names_new(output->connection, source, prediction);
+    output->loading = loading_name(output->connection, output->names);
+    if (!output_prepare(output->connection, output->names, source, output->user_type,
+                        output->item_type, error) ||
+        !start_copy(output, error))
+        return NULL;
+    return g_steal_pointer(&output);
+}
+
+static bool wrong_key(const char *what, KeyType type, const char *key, uint32_t length,
+                      GError **error)
+{
+    g_autofree char *shown = g_utf8_make_valid(key, MIN(length, 60));
+    error_set(error, ERR_INVALID, "the %s id \"%s\" is not of the output table's type %s", what,
+              shown, key_type_sql(type));
+    return false;
+}
+
+/* Rows of a user come together, so most find it set already. */
+static bool set_user(Output *output, const OutputRow *row, GError **error)
+{
+    size_t length = (size_t)row->user_length + 1;
+    if (output->user_name.length == length &&
+        memcmp(output->user_name.data, row->user, row->user_length) == 0)
+        return true;
+    buffer_reset(&output->user);
+    buffer_reset(&output->user_name);
+    if (!key_encode(output->user_type, row->user, row->user_length, &output->user))
+        return wrong_key("user", output->user_type, row->user, row->user_length, error);
+    buffer_append(&output->user_name, row->user, row->user_length);
+    buffer_append(&output->user_name, "", 1);
+    return true;
+}
+
+static void append_primary_key(Output *output, uint16_t ranking)
+{
+    char digits[RANK_DIGITS];
+    uint32_t at = RANK_DIGITS;
+    do {
+        digits[--at] = (char)('0' + ranking % 10);
+        ranking /= 10;
+    } while (ranking > 0);
+    size_t length = output->user_name.length;
+    buffer_append(&output->user_name, digits + at, RANK_DIGITS - at);
+    append32(&output->chunk, sizeof(uuid_t));
+    if (buffer_reserve(&output->chunk, sizeof(uuid_t)) && !output->user_name.failed) {
+        uuid_generate_sha1((unsigned char *)output->chunk.data + output->chunk.length,
+                           output->namespace, output->user_name.data, output->user_name.length);
+        output->chunk.length += sizeof(uuid_t);
+        output->user_name.length = length;
+    }
+}
+
+static bool append_row(Output *output, const OutputRow *row, GError **error)
+{
+    Buffer *chunk = &output->chunk;
+    if (!set_user(output, row, error))
+        return false;
+    append16(chunk, COLUMNS);
+    append_primary_key(output, row->ranking);
+    buffer_append(chunk, output->user.data, output->user.length);
+    if (!key_encode(output->item_type, row->item, row->item_length, chunk))
+        return wrong_key("product", output->item_type, row->item, row->item_length, error);
+    append32(chunk, sizeof(int64_t));
+    append64(chunk, (uint64_t)output->last_update);
+    append32(chunk, sizeof(int16_t));
+    append16(chunk, row->ranking);
+    append_real(chunk, row->score);
+    if (isnan(row->probability))
+        append32(chunk, UINT32_MAX);
+    else
+        append_real(chunk, row->probability);
+    uint32_t source_length = (uint32_t)strlen(row->source);
+    append32(chunk, source_length);
+    buffer_append(chunk, row->source, source_length);
+    append32(chunk, sizeof(int32_t));
+    append32(chunk, output->version);
+    return true;
+}
+
+static bool send_chunk(Output *output, GError **error)
+{
+    if (output->chunk.failed || output->user.failed || output->user_name.failed) {
+        error_set(error, ERR_NO_MEMORY, "no memory to write the output table");
+        return false;
+    }
+    int sent =
+        PQputCopyData(output->connection, output->chunk.data, (int)output->chunk.length);
+    buffer_reset(&output->chunk);
+    return sent == 1 ||
+           db_error(output->connection, NULL, "writing the output table", error);
+}
+
+bool output_write(Output *output, const OutputRow *rows, size_t n, GError **error)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!append_row(output, &rows[i], error))
+            return false;
+        if (output->chunk.length >= CHUNK_BYTES && !send_chunk(output, error))
+            return false;
+    }
+    output->rows += n;
+    return true;
+}
+
+static bool end_copy(Output *output, GError **error)
+{
+    append16(&output->chunk, UINT16_MAX);
+    if (!send_chunk(output, error))
+        return false;
+    if (PQputCopyEnd(output->connection, NULL) != 1)
+        return db_error(output->connection, NULL, "writing the output table", error);
+    bool written = true;
+    PGresult *next;
+    while ((next = PQgetResult(output->connection))) {
+        g_autoptr(PGresult) result = next;
+        if (written && PQresultStatus(result) != PGRES_COMMAND_OK)
+            written = db_error(output->connection, result, "writing the output table", error);
+    }
+    return written;
+}
+
+/* The keys a table without rows in order needs, built at once after loading. */
+static bool build_keys(Output *output, GError **error)
+{
+    g_autofree char *sql = g_strdup_printf("SET LOCAL maintenance_work_mem = '256MB';"
+                                           "ALTER TABLE %s ADD PRIMARY KEY (primary_key);"
+                                           "CREATE INDEX ON %s (user_unique_id, ranking);"
+                                           "ANALYZE %s",
+                                           output->loading, output->loading, output->loading);
+    return output_run(output->connection, sql, "building the output table's keys", error);
+}
+
+/* An earlier attempt's partition of this version makes room in the same transaction. */
+static char *attach_sql(Output *output, bool replace)
+{
+    g_autofree char *name = output_partition_name(output->names, output->version);
+    g_autofree char *quoted = db_identifier(output->connection, name);
+    g_autofree char *partition = output_qualified(output->connection, output->names, name);
+    g_autofree char *detach =
+        replace ? g_strdup_printf("ALTER TABLE %s DETACH PARTITION %s;", output->names->rows_sql,
+                                  partition)
+                : g_strdup("");
+    return g_strdup_printf("%sDROP TABLE IF EXISTS %s; ALTER TABLE %s RENAME TO %s;"
+                           "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES IN (%u)",
+                           detach, partition, output->loading, quoted, output->names->rows_sql,
+                           partition, output->version);
+}
+
+/* Waits for locks in short turns, so that readers who come meanwhile get theirs. */
+static bool attach(Output *output, GError **error)
+{
+    PGconn *connection = output->connection;
+    for (unsigned tries = 1;; tries++) {
+        g_autoptr(GError) failure = NULL;
+        int attached = output_is_attached(connection, output->names, output->version, error);
+        if (attached < 0)
+            return false;
+        g_autofree char *sql = attach_sql(output, attached > 0);
+        if (!output_run(connection, "SAVEPOINT attach", "output table", error))
+            return false;
+        if (output_run(connection, sql, "attaching the version to the output table", &failure))
+            return true;
+        if (!g_error_matches(failure, ERROR_DOMAIN, ERR_TIMEOUT) || tries == ATTACH_TRIES) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        if (!output_run(connection, "ROLLBACK TO attach", "output table", error))
+            return false;
+        g_usleep(100 * 1000);
+    }
+}
+
+/* A query that was planned before the partition came and takes its snapshot after the pointer moves
+ * would look for a version it has no plan for. So whoever holds the table now may finish, for as
+ * long as going from plan to snapshot can take; long readers are past that and not waited for. */
+static bool settle(Output *output, GError **error)
+{
+    static const char holders[] =
+        "SELECT array_agg(virtualtransaction) AS holders FROM pg_locks"
+        " WHERE relation = to_regclass($1) AND granted AND pid <> pg_backend_pid()";
+    static const char remaining[] =
+        "SELECT 1 FROM pg_locks WHERE relation = to_regclass($1)"
+        " AND virtualtransaction = ANY ($2::text[]) LIMIT 1";
+    const char *values[2] = {output->names->rows_sql, NULL};
+    g_autoptr(PGresult) first = db_query(output->connection, holders, 1, values, error);
+    if (!first)
+        return false;
+    values[1] = db_text(first, 0, "holders");
+    for (unsigned waited = 0; values[1] && waited < SETTLE_MS; waited += SETTLE_EVERY) {
+        g_autoptr(PGresult) left = db_query(output->connection, remaining, 2, values, error);
+        if (!left)
+            return false;
+        if (PQntuples(left) == 0)
+            return true;
+        g_usleep(SETTLE_EVERY * 1000);
+    }
+    return true;
+}
+
+bool output_finish(Output *output, uint64_t *rows, GError **error)
+{
+    if (!end_copy(output, error) || !build_keys(output, error) || !attach(output, error) ||
+        !output_run(output->connection, "COMMIT", "output table", error) ||
+        !settle(output, error))
+        return false;
+    *rows = output->rows;
+    return true;
+}
+
+void output_free(Output *output)
+{
+    if (!output)
+        return;
+    /* Closing without a COMMIT takes the partition back. */
+    PQfinish(output->connection);
+    output_names_free(output->names);
+    buffer_clear(&output->chunk);
+    buffer_clear(&output->user);
+    buffer_clear(&output->user_name);
+    g_free(output->loading);
+    g_free(output);
+}

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Serving: CPU per request, requests per second and p99 of a ten-item recommendation, keep-alive,
+against a fixed answer of the same size from the same server settings, against nginx serving that
+size as a static file, and while a training runs. One run, ratios. Loopback only.
+
+    bench_serving.py [SECONDS]        build/shortlistd and build/bench/http_fixed must be there
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+CONNECTIONS = 16
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid):
+    """User and system time of a process and of its children that live."""
+    total = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(path.parent.name) == pid or int(fields[1]) == pid:
+            total += int(fields[11]) + int(fields[12])
+    return total / TICK
+
+
+def load(url, pid, script=None, seconds=SECONDS):
+    """One wrk run: requests/s, p99 in ms, CPU µs per request, errors."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+    if script:
+        command += ["-s", str(script)]
+    before = cpu_seconds(pid)
+    text = subprocess.run(command + [url], check=True, capture_output=True, text=True).stdout
+    used = cpu_seconds(pid) - before
+    requests = int(re.search(r"(\d+) requests in", text)[1])
+    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return {"rps": requests / seconds, "cpu_us": used / requests * 1e6,
+            "p99_ms": float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit],
+            "bad": int(bad[1]) if bad else 0}
+
+
+def wait_for(condition, what, seconds=120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    sys.exit(f"{what}: not within {seconds} s")
+
+
+class Service:
+    """The real service over the real order lines in a private PostgreSQL."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.admin = subprocess.run([ROOT / "tests/cluster", "start", folder / "postgres"],
+                                    check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run([ROOT / "demo/load_online_retail.sh", self.admin], check=True,
+                       capture_output=True)
+        subprocess.run(["psql", self.admin, "-qXc", "CREATE DATABASE shortlist"], check=True)
+        environment = dict(os.environ, SHORTLIST_SOURCE_SHOP_CONNECTION=self.admin,
+                           SHORTLIST_STATE_CONNECTION=self.admin.replace("dbname=postgres",
+                                                                         "dbname=shortlist"),
+                           SHORTLIST_DATA_DIR=str(folder / "snapshots"), SHORTLIST_SERVER_PORT="0",
+                           OPENBLAS_NUM_THREADS="1")
+        binary = ROOT / "build/shortlistd"
+        self.key = subprocess.run([binary, "keys", "create", "--name", "bench", "--scope", "admin"],
+                                  env=environment, check=True, capture_output=True,
+                                  text=True).stdout.strip()
+        self.log = folder / "service.log"
+        self.process = subprocess.Popen([binary, "serve"], env=environment,
+                                        stderr=self.log.open("w"))
+        port = wait_for(lambda: re.search(r'"listening".*"port":(\d+)', self.log.read_text()),
+                        "the service listens")[1]
+        self.url = f"http://127.0.0.1:{port}"
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(self.url + path, method=method,
+                                         data=json.dumps(body).encode() if body is not None else None,
+                                         headers={"Authorization": f"Bearer {self.key}",
+                                                  "Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read()
+
+    def configure(self):
+        source = (ROOT / "demo/demo.py").read_text()
+        models = eval(source[source.index("MODELS = [") + len("MODELS = "):source.index("\n]\n") + 2])
+        for model in models:
+            self.call("POST", "/v1/models", model)
+        self.call("POST", "/v1/predictions", {
+            "id": "bench", "name": "bench", "models": {"users": "customers",
+                                                       "events": "order_lines",
+                                                       "products": "products"}})
+
+    def train(self):
+        return json.loads(self.call("POST", "/v1/predictions/bench/trainings", {}))["id"]
+
+    def running(self, job):
+        return json.loads(self.call("GET", f"/v1/jobs/{job}"))["state"] in ("queued", "running")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+        subprocess.run([ROOT / "tests/cluster", "remove", self.folder / "postgres"], check=True)
+
+
+def users_script(folder, key, users):
+    path = folder / "users.lua"
+    listed = ",".join(f'"{user}"' for user in users)
+    path.write_text(f"""
+local users = {{{listed}}}
+local headers = {{["Authorization"] = "Bearer {key}"}}
+local i = 0
+request = function()
+  i = i % #users + 1
+  return wrk.format("GET", "/v1/predictions/bench/users/" .. users[i] .. "/recommendations?n=10",
+                    headers)
+end
+""")
+    return path
+
+
+def start_fixed(size):
+    process = subprocess.Popen([ROOT / "build/bench/http_fixed", str(size)],
+                               stdout=subprocess.PIPE, text=True)
+    return process, f"http://127.0.0.1:{process.stdout.readline().split()[-1]}/fixed"
+
+
+def start_nginx(folder, size):
+    (folder / "www").mkdir()
+    (folder / "www/fixed").write_bytes(b"x" * size)
+    folder.chmod(0o755)
+    (folder / "nginx.conf").write_text(f"""
+daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+  open_file_cache max=100; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:18089; root {folder}/www; default_type application/json; }} }}
+""")
+    process = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf"])
+    wait_for(lambda: (folder / "nginx.pid").exists(), "nginx runs", 10)
+    return process, "http://127.0.0.1:18089/fixed"
+
+
+def show(name, figures):
+    print(f"  {name:<34} {figures['rps']:>9.0f} req/s   {figures['cpu_us']:>6.2f} µs CPU/request   "
+          f"p99 {figures['p99_ms']:.2f} ms" + (f"   {figures['bad']} BAD" if figures["bad"] else ""))
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="shortlist-bench-"))
+    folder.chmod(0o755)
+    service = Service(folder)
+    try:
+        service.configure()
+        job = service.train()
+        wait_for(lambda: not service.running(job), "the training ends")
+        users = [line.split(",")[0] for line in subprocess.run(
+            ["psql", service.admin, "-XAtc",
+             "SELECT DISTINCT user_unique_id FROM shortlist.recommendations_bench LIMIT 2000"],
+            check=True, capture_output=True, text=True).stdout.split()]
+        script = users_script(folder, service.key, users)
+        size = len(service.call("GET", f"/v1/predictions/bench/users/{users[0]}/recommendations"))
+        pid = service.process.pid
+        load(service.url, pid, script, 1)
+        print(f"serving: {size} bytes, {CONNECTIONS} connections, {SECONDS} s each")
+        ours = load(service.url, pid, script)
+        show("recommendation of 10 products", ours)
+        fixed_process, fixed_url = start_fixed(size)
+        fixed = load(fixed_url, fixed_process.pid)
+        fixed_process.terminate()
+        show("fixed answer, same server", fixed)
+        nginx_process, nginx_url = start_nginx(folder, size)
+        nginx = load(nginx_url, nginx_process.pid)
+        nginx_process.terminate()
+        show("nginx, static file", nginx)
+        print(f"  CPU per request: {ours['cpu_us'] / fixed['cpu_us']:.2f} times the fixed answer, "
+              f"{ours['cpu_us'] / nginx['cpu_us']:.2f} times nginx")
+        job = service.train()
+        wait_for(lambda: b'"running"' in service.call("GET", f"/v1/jobs/{job}"), "it runs")
+        busy = load(service.url, pid, script, 3)
+        still = service.running(job)
+        show("recommendation, training runs", dict(busy, cpu_us=float("nan")))
+        print(f"  p99 while training: {busy['p99_ms'] / ours['p99_ms']:.2f} times idle"
+              f" ({'still running at the end' if still else 'the training ended before'})")
+        wait_for(lambda: not service.running(job), "the training ends")
+    finally:
+        service.stop()
+        shutil.rmtree(folder)
+
+
+main()

@@ -1,0 +1,199 @@
+/* Small shops for the tests of src/learn: purchases by number and day, and what the tests of all
+ * learners share. */
+#pragma once
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "data/dataset.h"
+#include "data/sections.h"
+#include "data/split.h"
+#include "learn/learner.h"
+#include "math/rng.h"
+
+/* Day 0 of every test shop, µs. */
+#define DAY_ZERO (INT64_C(1300000000) * US_PER_SECOND)
+
+typedef struct Bought {
+    uint32_t user, item;
+    double day;
+} Bought;
+
+static inline int64_t day(double days)
+{
+    return DAY_ZERO + (int64_t)(days * (double)US_PER_DAY);
+}
+
+static inline uint32_t add_id(DatasetBuilder *builder, char kind, uint32_t number)
+{
+    char id[16];
+    int length = snprintf(id, sizeof id, "%c%u", kind, number);
+    return kind == 'u' ? dataset_builder_add_user(builder, id, (size_t)length, NULL)
+                       : dataset_builder_add_item(builder, id, (size_t)length, NULL);
+}
+
+static inline Dataset *shop_new(uint32_t n_users, uint32_t n_items, const Bought *bought, size_t n)
+{
+    DatasetOptions options = {.now = day(100000), .from = INT64_MIN, .to = INT64_MAX};
+    g_autoptr(DatasetBuilder) builder =
+        dataset_builder_new(&options, attributes_builder_new(0, NULL, NULL, NULL),
+                            attributes_builder_new(0, NULL, NULL, NULL));
+    for (uint32_t item = 0; item < n_items; item++)
+        assert_int_equal(add_id(builder, 'i', item), item);
+    for (uint32_t user = 0; user < n_users; user++)
+        assert_int_equal(add_id(builder, 'u', user), user);
+    for (size_t i = 0; i < n; i++) {
+        char user[16], item[16];
+        EventRow row = {.user = user,
+                        .item = item,
+                        .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", bought[i].user),
+                        .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", bought[i].item),
+                        .time = day(bought[i].day),
+                        .quantity = 1,
+                        .price = NAN};
+        assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
+    }
+    Dataset *dataset = dataset_builder_finish(builder, NULL, NULL);
+    assert_non_null(dataset);
+    return dataset;
+}
+
+/* n purchases at random, days 0 to `days`, items by a power law; for g_free(). */
+static inline Bought *random_purchases(size_t n, uint32_t n_users, uint32_t n_items, double days,
+                                       uint64_t seed)
+{
+    Bought *bought = g_new(Bought, n);
+    Rng rng;
+    rng_init(&rng, seed, 0);
+    for (size_t i = 0; i < n; i++) {
+        bought[i].user = rng_below(&rng, n_users);
+        bought[i].item = (uint32_t)(n_items * pow(rng_uniform(&rng), 2));
+        bought[i].day = days * rng_uniform(&rng);
+    }
+    return bought;
+}
+
+static inline Fitted *fit_shop(const char *learner, const Dataset *shop, double as_of,
+                               unsigned threads)
+{
+    g_autoptr(GError) error = NULL;
+    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
+    Fitted *fitted = learners_find(learner)->fit(shop, &context, &error);
+    if (!fitted)
+        fail_msg("%s", error->message);
+    return fitted;
+}
+
+/* All scores, n_users × n_items, for g_free(). */
+static inline float *all_scores(const Fitted *fitted)
+{
+    g_autofree uint32_t *users = g_new(uint32_t, fitted->n_users);
+    for (uint32_t user = 0; user < fitted->n_users; user++)
+        users[user] = user;
+    float *tile = g_new(float, (size_t)fitted->n_users *fitted->n_items);
+    fitted->learner->score_users(fitted, users, fitted->n_users, tile);
+    return tile;
+}
+
+static inline void expect_finite_scores(const Fitted *fitted)
+{
+    g_autofree float *scores = all_scores(fitted);
+    for (size_t i = 0; i < (size_t)fitted->n_users * fitted->n_items; i++)
+        assert_true(isfinite(scores[i]) && scores[i] >= 0);
+}
+
+/* score_items of one item gives that item's column of score_users. */
+static inline void expect_items_as_users(const Fitted *fitted)
+{
+    g_autofree float *scores = all_scores(fitted);
+    g_autofree float *column = g_new(float, fitted->n_users);
+    for (uint32_t item = 0; item < fitted->n_items; item++) {
+        fitted->learner->score_items(fitted, &item, 1, column);
+        for (uint32_t user = 0; user < fitted->n_users; user++)
+            assert_float_equal(column[user], scores[(size_t)user * fitted->n_items + item],
+                               1e-5 * (1 + fabs(column[user])));
+    }
+}
+
+typedef struct TestFile {
+    char *folder, *path;
+} TestFile;
+
+static inline TestFile test_file_new(void)
+{
+    TestFile file = {.folder = g_dir_make_tmp("learn-XXXXXX", NULL)};
+    assert_non_null(file.folder);
+    file.path = g_build_filename(file.folder, "fitted", NULL);
+    return file;
+}
+
+static inline void test_file_clear(TestFile *file)
+{
+    g_unlink(file->path);
+    g_rmdir(file->folder);
+    g_free(file->path);
+    g_free(file->folder);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TestFile, test_file_clear)
+
+static inline void save_fitted(const Fitted *fitted, const char *path)
+{
+    g_autoptr(SectionsWriter) writer = sections_writer_new(path, NULL);
+    assert_non_null(writer);
+    assert_true(fitted->learner->save(fitted, writer, NULL));
+    assert_true(sections_finish(writer, NULL));
+}
+
+/* What was saved and mapped again scores the same bytes. */
+static inline void expect_round_trip(const Fitted *fitted)
+{
+    g_auto(TestFile) file = test_file_new();
+    save_fitted(fitted, file.path);
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    assert_non_null(sections);
+    g_autoptr(Fitted) mapped =
+        fitted->learner->load(sections, fitted->n_users, fitted->n_items, NULL);
+    assert_non_null(mapped);
+    g_autofree float *before = all_scores(fitted);
+    g_autofree float *after = all_scores(mapped);
+    assert_memory_equal(before, after,
+                        (size_t)fitted->n_users * fitted->n_items * sizeof(float));
+}
+
+static inline void expect_damaged(const Learner *learner, const Sections *sections,
+                                  uint32_t n_users, uint32_t n_items)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Fitted) fitted = learner->load(sections, n_users, n_items, &error);
+    assert_null(fitted);
+    assert_int_equal(error_code(error), ERR_DAMAGED);
+}
+
+/* A file of another shop, and a file without any section of the learner, are refused. */
+static inline void expect_misfits_refused(const Fitted *fitted)
+{
+    g_auto(TestFile) file = test_file_new();
+    save_fitted(fitted, file.path);
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    expect_damaged(fitted->learner, sections, fitted->n_users, fitted->n_items + 1);
+    expect_damaged(fitted->learner, sections, fitted->n_users, fitted->n_items - 1);
+
+    g_auto(TestFile) empty = test_file_new();
+    g_autoptr(SectionsWriter) writer = sections_writer_new(empty.path, NULL);
+    assert_true(sections_write(writer, "other", "x", 1, 1, NULL));
+    assert_true(sections_finish(writer, NULL));
+    g_autoptr(Sections) without = sections_open(empty.path, NULL);
+    expect_damaged(fitted->learner, without, fitted->n_users, fitted->n_items);
+}

@@ -1,0 +1,171 @@
+/* F47: keys are known by id, compared by hash, expire, and are replaced as a whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "http/auth.h"
+#include "http/limiter.h"
+
+#define NS_PER_SECOND INT64_C(1000000000)
+
+static AuthKey make_key(const char *id, const char *text, unsigned scopes, int64_t expires_at)
+{
+    AuthKey key = {.scopes = scopes, .expires_at = expires_at};
+    g_strlcpy(key.id, id, sizeof key.id);
+    auth_hash(text, key.hash);
+    return key;
+}
+
+static void only_the_right_text_of_a_living_key_gets_in(void **state)
+{
+    static const struct {
+        const char *authorization;
+        unsigned scopes; /* 0: refused */
+    } cases[] = {
+        {"Bearer sl_bob_secret", 2},
+        {"bearer sl_bob_secret", 2},
+        {"Bearer sl_ann_s_with_underscores", 1},
+        {"Bearer sl_later_x", 4},
+        {"Bearer sl_bob_Secret", 0},
+        {"Bearer sl_bob_secre", 0},
+        {"Bearer sl_bob_secret ", 0},
+        {"Bearer  sl_bob_secret", 0},
+        {"Bearer sl_ann_secret", 0},
+        {"Bearer sl_gone_x", 0},
+        {"Bearer sl_nobody_x", 0},
+        {"Bearer sl__", 0},
+        {"Bearer sl_bob", 0},
+        {"Bearer bob_secret", 0},
+        {"Bearer ", 0},
+        {"Bearer", 0},
+        {"Basic Ym9iOnNlY3JldA==", 0},
+        {"", 0},
+        {NULL, 0},
+        {"Bearer sl_123456789012345678901234567890123_x", 0},
+    };
+    int64_t now = clock_now_us();
+    const AuthKey keys[] = {
+        make_key("bob", "sl_bob_secret", 2, 0),
+        make_key("ann", "sl_ann_s_with_underscores", 1, 0),
+        make_key("later", "sl_later_x", 4, now + 3600 * US_PER_SECOND),
+        make_key("gone", "sl_gone_x", 4, now - 1),
+    };
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, keys, G_N_ELEMENTS(keys));
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char id[AUTH_ID_MAX + 1] = "";
+        unsigned scopes = 99;
+        g_autoptr(GError) error = NULL;
+        bool in = auth_check(auth, cases[i].authorization, id, &scopes, &error);
+        if (in != (cases[i].scopes > 0) || scopes != cases[i].scopes)
+            fail_msg("%s: %d", cases[i].authorization, in);
+        if (!in)
+            assert_int_equal(error_code(error), ERR_UNAUTHENTICATED);
+    }
+}
+
+static void an_empty_set_lets_nobody_in(void **state)
+{
+    g_autoptr(Auth) auth = auth_new();
+    char id[AUTH_ID_MAX + 1];
+    unsigned scopes;
+    g_autoptr(GError) error = NULL;
+    assert_false(auth_check(auth, "Bearer sl_a_b", id, &scopes, &error));
+}
+
+static void the_id_of_the_key_is_given(void **state)
+{
+    const AuthKey key = make_key("bob", "sl_bob_x", 1, 0);
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, &key, 1);
+    char id[AUTH_ID_MAX + 1];
+    unsigned scopes;
+    assert_true(auth_check(auth, "Bearer sl_bob_x", id, &scopes, NULL));
+    assert_string_equal(id, "bob");
+    auth_replace(auth, NULL, 0);
+    g_autoptr(GError) error = NULL;
+    assert_false(auth_check(auth, "Bearer sl_bob_x", id, &scopes, &error));
+}
+
+typedef struct Checker {
+    Auth *auth;
+    atomic_bool stop;
+    atomic_uint failures, checks;
+} Checker;
+
+static void *check_all_the_time(void *pointer)
+{
+    Checker *checker = pointer;
+    while (!atomic_load(&checker->stop)) {
+        char id[AUTH_ID_MAX + 1];
+        unsigned scopes;
+        if (!auth_check(checker->auth, "Bearer sl_bob_x", id, &scopes, NULL))
+            atomic_fetch_add(&checker->failures, 1);
+        atomic_fetch_add(&checker->checks, 1);
+    }
+    return NULL;
+}
+
+static void replacing_the_set_disturbs_no_check(void **state)
+{
+    const AuthKey keys[] = {make_key("bob", "sl_bob_x", 1, 0), make_key("ann", "sl_ann_x", 1, 0)};
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, keys, 2);
+    Checker checker = {.auth = auth};
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, check_all_the_time, &checker), 0);
+    for (int i = 0; i < 2000 || atomic_load(&checker.checks) < 100; i++)
+        auth_replace(auth, keys, (size_t)(1 + i % 2));
+    atomic_store(&checker.stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&checker.failures), 0);
+}
+
+static void a_bucket_empties_and_fills_again(void **state)
+{
+    g_autoptr(Limiter) limiter = limiter_new(3);
+    int64_t now = 5 * NS_PER_SECOND;
+    for (int i = 0; i < 3; i++)
+        assert_true(limiter_take(limiter, "a", now));
+    assert_false(limiter_take(limiter, "a", now));
+    assert_true(limiter_take(limiter, "b", now));
+    assert_false(limiter_take(limiter, "a", now + NS_PER_SECOND / 4));
+    assert_true(limiter_take(limiter, "a", now + NS_PER_SECOND / 2));
+    assert_false(limiter_take(limiter, "a", now + NS_PER_SECOND / 2));
+    now += 100 * NS_PER_SECOND;
+    for (int i = 0; i < 3; i++)
+        assert_true(limiter_take(limiter, "a", now));
+    assert_false(limiter_take(limiter, "a", now));
+    assert_false(limiter_take(limiter, "a", now - NS_PER_SECOND));
+}
+
+static void a_rate_of_zero_is_no_limit(void **state)
+{
+    g_autoptr(Limiter) limiter = limiter_new(0);
+    for (int i = 0; i < 10000; i++)
+        assert_true(limiter_take(limiter, "a", 0));
+}
+
+int main(void)
+{
+    error_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_right_text_of_a_living_key_gets_in),
+        cmocka_unit_test(an_empty_set_lets_nobody_in),
+        cmocka_unit_test(the_id_of_the_key_is_given),
+        cmocka_unit_test(replacing_the_set_disturbs_no_check),
+        cmocka_unit_test(a_bucket_empties_and_fills_again),
+        cmocka_unit_test(a_rate_of_zero_is_no_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,157 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <glib.h>
+
+#include "base/error.h"
+#include "math/parallel.h"
+#include "math/rng.h"
+
+#define N 10007
+
+/* cmocka's asserts leave by longjmp: only the test's own thread may use them. */
+typedef struct Work {
+    uint64_t seen[N];       /* how often each index was taken */
+    float value[N];         /* drawn from the stream of its block */
+    atomic_uint wrong;      /* blocks or workers outside of their limits */
+    unsigned threads;
+    uint64_t block;
+    uint64_t fail_at;       /* the index whose block fails */
+    Cancel *cancel;         /* raised in the first block when not NULL */
+    atomic_uint blocks;
+    int nice;
+} Work;
+
+static Work *work_new(unsigned threads, uint64_t block)
+{
+    Work *work = g_new0(Work, 1);
+    work->threads = threads;
+    work->block = block;
+    work->fail_at = UINT64_MAX;
+    return work;
+}
+
+static bool draw(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
+{
+    Work *work = context;
+    Rng rng;
+    rng_init(&rng, 1, begin / work->block);
+    if (worker >= work->threads || end > N || end - begin > work->block || begin % work->block)
+        atomic_fetch_add(&work->wrong, 1);
+    for (uint64_t i = begin; i < end; i++) {
+        work->seen[i]++;
+        work->value[i] = rng_normal(&rng);
+    }
+    atomic_fetch_add(&work->blocks, 1);
+    if (work->cancel)
+        cancel_raise(work->cancel);
+    if (work->fail_at < begin || work->fail_at >= end)
+        return true;
+    error_set(error, ERR_INVALID, "row %u is bad", (unsigned)work->fail_at);
+    return false;
+}
+
+static void every_index_is_taken_once_with_the_same_bytes_on_any_number_of_threads(void **state)
+{
+    g_autofree Work *alone = work_new(1, 64);
+    assert_true(parallel_for(N, 64, 1, draw, alone, NULL, NULL));
+    const unsigned threads[] = {2, 3, 8, 0};
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+        g_autofree Work *work = work_new(parallel_threads(threads[i]), 64);
+        assert_true(parallel_for(N, 64, threads[i], draw, work, NULL, NULL));
+        assert_int_equal(work->wrong, 0);
+        for (int index = 0; index < N; index++)
+            assert_int_equal(work->seen[index], 1);
+        assert_memory_equal(work->value, alone->value, sizeof alone->value);
+    }
+}
+
+static void no_work_calls_nothing(void **state)
+{
+    g_autofree Work *work = work_new(4, 64);
+    assert_true(parallel_for(0, 64, 4, draw, work, NULL, NULL));
+    assert_int_equal(work->blocks, 0);
+}
+
+static void an_error_in_one_block_is_the_result(void **state)
+{
+    for (unsigned threads = 1; threads <= 4; threads++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree Work *work = work_new(threads, 10);
+        work->fail_at = 5000;
+        assert_false(parallel_for(N, 10, threads, draw, work, NULL, &error));
+        assert_int_equal(error_code(error), ERR_INVALID);
+        assert_string_equal(error->message, "row 5000 is bad");
+    }
+}
+
+static bool always_fail(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    error_set(error, ERR_INVALID, "bad");
+    return false;
+}
+
+static void many_errors_at_once_leave_one(void **state)
+{
+    for (int i = 0; i < 50; i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(parallel_for(N, 1, 4, always_fail, NULL, NULL, &error));
+        assert_int_equal(error_code(error), ERR_INVALID);
+    }
+    assert_false(parallel_for(N, 1, 4, always_fail, NULL, NULL, NULL));
+}
+
+static void a_raised_cancel_stops_before_the_next_block(void **state)
+{
+    for (unsigned threads = 1; threads <= 4; threads++) {
+        Cancel cancel;
+        g_autoptr(GError) error = NULL;
+        g_autofree Work *work = work_new(threads, 1);
+        cancel_init(&cancel);
+        work->cancel = &cancel;
+        assert_false(parallel_for(N, 1, threads, draw, work, &cancel, &error));
+        assert_int_equal(error_code(error), ERR_CANCELLED);
+        /* Those under way when it was raised still end. */
+        assert_in_range(work->blocks, 1, threads);
+    }
+}
+
+static bool read_nice(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
+{
+    Work *work = context;
+    work->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    return true;
+}
+
+/* F48: training does not take the cores from serving. */
+static void worker_threads_have_lower_priority_and_the_caller_keeps_its_own(void **state)
+{
+    g_autofree Work *work = work_new(2, 1);
+    int before = getpriority(PRIO_PROCESS, (id_t)gettid());
+    assert_true(parallel_for(1, 1, 2, read_nice, work, NULL, NULL));
+    assert_int_equal(work->nice, MAX(before, 10));
+    assert_true(parallel_for(1, 1, 1, read_nice, work, NULL, NULL));
+    assert_int_equal(work->nice, before);
+}
+
+int main(void)
+{
+    error_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            every_index_is_taken_once_with_the_same_bytes_on_any_number_of_threads),
+        cmocka_unit_test(no_work_calls_nothing),
+        cmocka_unit_test(an_error_in_one_block_is_the_result),
+        cmocka_unit_test(many_errors_at_once_leave_one),
+        cmocka_unit_test(a_raised_cancel_stops_before_the_next_block),
+        cmocka_unit_test(worker_threads_have_lower_priority_and_the_caller_keeps_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
