@@ -43,7 +43,7 @@ $(BUILD)/shortlistd: $(OBJ) $(BUILD)/main.o $(BUILD)/openapi.o
 $(BUILD)/openapi.json: openapi/openapi.yaml
 	@mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -c 'import json, sys, yaml; json.dump(yaml.safe_load(open("$<")), sys.stdout)' >$@.part
-	mv $@.part $@
+	@mv $@.part $@
 
 $(BUILD)/openapi.o: src/openapi.S $(BUILD)/openapi.json
 	$(Q)$(CC) -DOPENAPI_PATH='"$(BUILD)/openapi.json"' -c -o $@ $<

@@ -37,7 +37,8 @@ Snapshot *register_acquire(Register *reg, const char *prediction);
 /* Stops serving a prediction (it was deleted) and removes its files. */
 void register_withdraw(Register *reg, const char *prediction);
 
-/* Removes files of the prediction whose version is not in keep[0 … n-1] nor serving or previous. */
+/* Removes files of the prediction whose version is not in keep[0 … n-1] nor serving or previous, and
+ * those of earlier attempts at a kept one. What is newer than all of these is being made and stays. */
 void register_prune(Register *reg, const char *prediction, const uint32_t *keep, size_t n);
 
 /* The file of a stored version, NULL when it is gone. For g_free(). */

@@ -14,12 +14,12 @@ typedef struct Audience {
     char *id; /* slug */
     char *name;
     char *description;
-    char *prediction; /* its id */
-    char *product;    /* a product id; or NULL */
-    char *column;     /* a mapped column, with `value`; or NULL: exactly one of the two forms */
-    char *value;      /* exact and case sensitive */
-    int64_t max_size;   /* 0: none given */
-    double percentile;  /* (0, 100]: that share of the predictable users; 0: none given */
+    char *prediction;  /* its id */
+    char *product;     /* a product id; or NULL */
+    char *column;      /* a mapped column, with `value`; or NULL: exactly one of the two forms */
+    char *value;       /* exact and case sensitive */
+    int64_t max_size;  /* 0: none given */
+    double percentile; /* (0, 100]: that share of the predictable users; 0: none given */
 } Audience;
 
 /* NULL with faults. Exactly one of max_size and percentile may be given; neither: percentile 20. */

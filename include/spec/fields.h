@@ -1,6 +1,6 @@
-/* Members of a resource as a table: one row gives a member's name, type, place in its struct, limits
- * and whether it must be there. Reading (with every fault gathered), writing and freeing follow from
- * the table, and a test holds it against the schema of the same name in openapi/. */
+/* Members of a resource as a table: one row gives a member's name, type, place in its struct,
+ * limits and whether it must be there. Reading (with every fault gathered), writing and freeing
+ * follow from the table, and a test holds it against the schema of the same name in openapi/. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,14 +11,16 @@
 #include "base/json.h"
 
 typedef enum FieldType {
-    FIELD_STRING,  /* char *; min and max are lengths in characters */
+    FIELD_STRING,  /* char *; min and max are lengths in characters; no control characters, but for
+                      line breaks and tabs when `absent` != 0 */
     FIELD_SLUG,    /* char *; [a-z][a-z0-9_-]*, max length */
     FIELD_ENUM,    /* int; `names` gives the words of 0, 1, … */
-    FIELD_INT,     /* int64_t; min, max; absent: `absent` */
-    FIELD_NUMBER,  /* double; min, max; absent: `absent` */
+    FIELD_INT,     /* int64_t; min, max; absent: `absent`, which outside min and max means none */
+    FIELD_NUMBER,  /* double; the same */
     FIELD_BOOL,    /* bool; absent: `absent` != 0 */
     FIELD_TIME,    /* int64_t µs; absent: INT64_MIN */
-    FIELD_STRINGS, /* char **, NULL-terminated; min and max are counts */
+    FIELD_STRINGS, /* char **, NULL-terminated; min and max are counts; each different, 1 to 200
+                      characters */
     FIELD_OBJECT,  /* the struct itself, embedded; `table` describes it */
     FIELD_LIST     /* void * to an array of `table` structs, its size_t count right behind it */
 } FieldType;
@@ -43,13 +45,14 @@ struct FieldTable {
     size_t n_fields;
 };
 
-/* Fills the zeroed struct `into` from `object`; `pointer` is where the object stands in the body (""
- * at the top). Unknown members are faults with near misses. True when no fault was added. What was
- * filled is freed by fields_clear() either way. */
+/* Fills the zeroed struct `into` from `object`; `pointer` is where the object stands in the body
+ * ("" at the top). Unknown members are faults with near misses. True when no fault was added. What
+ * was filled is freed by fields_clear() either way. */
 bool fields_read(const FieldTable *table, const cJSON *object, const char *pointer, void *into,
                  Faults *faults);
 
-/* The members, without the braces; defaults are written out, absent strings and times left out. */
+/* The members, without the braces; defaults are written out, absent strings, times and numbers that
+ * mean none left out: fields_read() takes it back as it was. */
 void fields_write(const FieldTable *table, const void *from, JsonWriter *writer);
 
 void fields_clear(const FieldTable *table, void *from);

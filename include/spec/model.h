@@ -15,14 +15,14 @@ typedef enum FieldKind { KIND_CATEGORICAL, KIND_NUMERIC, KIND_TEXT, KIND_TIME, K
 
 /* A mapped column: the name predictions, audiences and answers use, and the shop's column. */
 typedef struct ModelField {
-    char *name;      /* default: the column's own name */
+    char *name; /* default: the column's own name */
     char *column;
     int kind;        /* FieldKind; default categorical */
     char *separator; /* one ASCII character for multi-valued cells, or NULL */
 } ModelField;
 
 typedef struct Model {
-    char *id;   /* slug, ≤ MODEL_ID_MAX; default: made from the name */
+    char *id; /* slug, ≤ MODEL_ID_MAX; default: made from the name */
     char *name;
     char *description; /* or NULL */
     int type;          /* ModelType */
@@ -47,8 +47,8 @@ void model_free(Model *model);
 const char *model_type_name(int type);
 const char *field_kind_name(int kind);
 
-/* A slug of at most `max` characters made from any text ("Next purchase – UK" → "next-purchase-uk");
- * NULL when nothing is left. For g_free(). */
+/* A slug of at most `max` characters made from any text ("Next purchase – UK" →
+ * "next-purchase-uk"); NULL when nothing is left. For g_free(). */
 char *slug_from(const char *text, size_t max);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Model, model_free)

@@ -40,13 +40,13 @@ typedef struct Prediction {
     char *description;
     int type; /* PredictionType */
     PredictionModels models;
-    char **attributes;       /* mapped product columns that feed the engine; NULL: all */
-    int64_t n;               /* products per person, 1 to 100, default 10 */
-    int64_t horizon_days;    /* 15 to 90, default 30 */
+    char **attributes;    /* mapped product columns that feed the engine; NULL: all */
+    int64_t n;            /* products per person, 1 to 100, default 10 */
+    int64_t horizon_days; /* 15 to 90, default 30 */
     TrainingPeriod period;
-    int purchased_items;     /* PurchasedItems, default auto */
+    int purchased_items;         /* PurchasedItems, default auto */
     int64_t exclude_within_days; /* 1 to 3650, with exclude_within only; 0: none */
-    int64_t seed;            /* default 1 */
+    int64_t seed;                /* default 1 */
 } Prediction;
 
 /* NULL with faults. Whether models exist, have the right type and share a source is the caller's to

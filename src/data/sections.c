@@ -19,8 +19,8 @@
 
 struct Sections {
     const char *data; /* the whole file */
-    uint64_t size;
-    const SectionEntry *table;
+    uint64_t size, arrays_end; /* the table follows the arrays */
+    SectionEntry *table; /* a copy: what is named and where stays known, whatever the disk does */
     uint32_t n_sections;
     GHashTable *by_name; /* to entries of table */
 };
@@ -65,31 +65,38 @@ static bool check_header(Sections *sections, GError **error)
     uint64_t offset = sections->size - table_size;
     if (table_size > sections->size - sizeof *header || offset % SECTIONS_ALIGNMENT != 0)
         return damaged("its table does not fit", error);
-    sections->table = (const SectionEntry *)(sections->data + offset);
-    sections->n_sections = header->n_sections;
-    if (XXH3_64bits(sections->table, table_size) != header->table_hash)
+    if (XXH3_64bits(sections->data + offset, table_size) != header->table_hash)
         return damaged("its table is not what was written", error);
+    sections->arrays_end = offset;
+    sections->n_sections = header->n_sections;
     return true;
 }
 
 static bool entry_fits(const Sections *sections, const SectionEntry *entry)
 {
     uint64_t length, end;
-    uint64_t limit = (uint64_t)((const char *)sections->table - sections->data);
     return entry->name[0] != '\0' && memchr(entry->name, '\0', sizeof entry->name) &&
            entry->element_size > 0 && entry->zero == 0 &&
            entry->offset >= sizeof(SectionsHeader) && entry->offset % SECTIONS_ALIGNMENT == 0 &&
            !__builtin_mul_overflow(entry->count, (uint64_t)entry->element_size, &length) &&
-           !__builtin_add_overflow(entry->offset, length, &end) && end <= limit;
+           !__builtin_add_overflow(entry->offset, length, &end) && end <= sections->arrays_end;
 }
 
 static bool read_table(Sections *sections, GError **error)
 {
+    sections->table = g_try_new(SectionEntry, MAX(sections->n_sections, 1));
+    if (!sections->table) {
+        error_set(error, ERR_NO_MEMORY, "no memory for a table of %u sections",
+                  sections->n_sections);
+        return false;
+    }
+    memcpy(sections->table, sections->data + sections->arrays_end,
+           sections->n_sections * sizeof *sections->table);
     for (uint32_t i = 0; i < sections->n_sections; i++) {
-        const SectionEntry *entry = &sections->table[i];
+        SectionEntry *entry = &sections->table[i];
         if (!entry_fits(sections, entry))
             return damaged("a section lies outside of it", error);
-        if (!g_hash_table_insert(sections->by_name, (gpointer)entry->name, (gpointer)entry))
+        if (!g_hash_table_insert(sections->by_name, entry->name, entry))
             return damaged("two sections have one name", error);
     }
     return true;
@@ -207,5 +214,6 @@ void sections_free(Sections *sections)
     if (sections->data)
         munmap((void *)sections->data, sections->size);
     g_hash_table_unref(sections->by_name);
+    g_free(sections->table);
     g_free(sections);
 }

@@ -161,12 +161,17 @@ void offload_hurry(Offload *offload)
     pthread_mutex_unlock(&offload->lock);
 }
 
-void offload_stop(Offload *offload)
+void offload_cancel(Offload *offload)
 {
     pthread_mutex_lock(&offload->lock);
     offload->stopping = true;
     pthread_cond_broadcast(&offload->changed);
     pthread_mutex_unlock(&offload->lock);
+}
+
+void offload_stop(Offload *offload)
+{
+    offload_cancel(offload);
     for (size_t i = 0; i < offload->n_threads; i++)
         pthread_join(offload->threads[i], NULL);
 }

@@ -31,8 +31,10 @@ bool offload_submit_at(Offload *offload, OffloadTask *task, int64_t due_ns);
 /* From now on no task waits for its moment. */
 void offload_hurry(Offload *offload);
 
-/* Refuses new tasks, runs those that wait as cancelled, and joins the threads once their running
- * tasks have returned. */
+/* Refuses new tasks and runs those that wait as cancelled. */
+void offload_cancel(Offload *offload);
+
+/* The same, and joins the threads once their running tasks have returned. */
 void offload_stop(Offload *offload);
 
 /* After offload_stop(). */

@@ -654,6 +654,7 @@ void server_stop(Server *server)
     offload_hurry(server->offload);
     close_listener(server);
     drain(server);
+    offload_cancel(server->offload);
     registry_close_all(server->registry);
     /* Resumes all that is suspended: libmicrohttpd must not stop before. */
     offload_stop(server->offload);

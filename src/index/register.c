@@ -368,11 +368,19 @@ static bool is_kept(uint32_t version, const uint32_t *keep, size_t n)
     return false;
 }
 
-static uint32_t highest(const uint32_t *keep, size_t n, uint32_t at_least)
+/* The newest version that is known: kept, serving or previous. Under `change`. */
+static uint32_t newest_version(const Register *reg, const char *prediction, const uint32_t *keep,
+                               size_t n)
 {
+    const ManifestEntry *entry = manifest_find(reg->manifest, prediction);
+    uint32_t newest = 0, version;
+    if (entry && files_is_of(entry->file, prediction, &version))
+        newest = version;
+    if (entry && entry->previous && files_is_of(entry->previous, prediction, &version))
+        newest = MAX(newest, version);
     for (size_t i = 0; i < n; i++)
-        at_least = MAX(at_least, keep[i]);
-    return at_least;
+        newest = MAX(newest, keep[i]);
+    return newest;
 }
 
 static uint32_t last_attempt(const GArray *files, uint32_t version)
@@ -400,8 +408,7 @@ void register_prune(Register *reg, const char *prediction, const uint32_t *keep,
         return;
     g_autoptr(GArray) files = files_list(reg->data_dir, prediction);
     pthread_mutex_lock(&reg->change);
-    g_autoptr(Snapshot) serving = register_acquire(reg, prediction);
-    uint32_t newest = highest(keep, n, serving ? snapshot_version(serving) : 0);
+    uint32_t newest = newest_version(reg, prediction, keep, n);
     for (guint i = 0; i < files->len; i++) {
         const VersionFile *file = &g_array_index(files, VersionFile, i);
         bool stays = file->kind == FILE_SNAPSHOT && is_kept(file->version, keep, n) &&

@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "slot.h"
 
-#define BACKOFF_MIN_MS 250
-#define BACKOFF_MAX_MS 5000
+#define BACKOFF_MIN_MS  250
+#define BACKOFF_MAX_MS  5000
 /* A job that PostgreSQL went away from is tried so often, the pause doubling from the first. */
-#define OUTAGES_MAX    6
+#define OUTAGES_MAX     6
 #define OUTAGE_PAUSE_MS 1000
 
 typedef enum Outcome { SUCCEEDED, FAILED, CANCELLED, RELEASED, LOST, N_OUTCOMES } Outcome;
@@ -169,7 +169,9 @@ static bool waits_for_another(JobRun *run, const Workers *workers, const GError 
     if (!failure || error_code(failure) != ERR_UNAVAILABLE || attempt >= OUTAGES_MAX)
         return false;
     job_run_log(run, "%s: attempt %d of %d follows", failure->message, attempt + 1, OUTAGES_MAX);
-    pause_ms(workers, OUTAGE_PAUSE_MS << (attempt - 1));
+    for (int left = OUTAGE_PAUSE_MS << (attempt - 1); left > 0; left -= BACKOFF_MIN_MS)
+        if (!cancel_is_raised(run->cancel))
+            pause_ms(workers, BACKOFF_MIN_MS);
     return true;
 }
 
@@ -186,8 +188,9 @@ static void run_job(Worker *worker, const Job *job, int64_t claimed_ns)
     if (!run_kind(&run, workers, &result, &failure) && !failure)
         error_set(&failure, ERR_INTERNAL, "a job of kind \"%s\" failed without saying why",
                   job->kind);
+    bool again = waits_for_another(&run, workers, failure);
     slot_close(&worker->slot);
-    Outcome outcome = judge(slot_reasons(&worker->slot), failure);
+    Outcome outcome = judge(slot_reasons(&worker->slot), again, failure);
     outcome = settle(worker, job, outcome, result, &failure);
     log_end(job, outcome, claimed_ns, failure);
     pthread_mutex_lock(&workers->lock);

@@ -30,7 +30,7 @@ const AlsParams als_defaults = {
     .sweeps = 12,
     .start = 0.1f,
     .half_life_days = 90,
-    .solve = {.confidence = 10, .regularization = 0.01f, .exponent = 1, .steps = 3},
+    .solve = {.confidence = 8, .regularization = 0.006f, .exponent = 1, .steps = 3},
 };
 
 /* Items without a cell stay at zero, so nobody wants them; a stream per item, so that an item's

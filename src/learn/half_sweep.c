@@ -32,7 +32,7 @@ typedef struct Sweep {
     Scratch *scratch; /* one per thread */
 } Sweep;
 
-/* Σ over cells of coefficient · y, with coefficient = bias·(1 + αw) + slope·αw·(y·p): with bias 1 and
+/* Σ over cells of coefficient · y, with coefficient = bias·(1 + αw)·√w + slope·αw·(y·p): with bias 1 and
  * slope -1 what a row's cells add to its residual, with 0 and 1 to the product with a direction. */
 typedef struct CellTerm {
     float bias, slope, confidence;
@@ -88,7 +88,7 @@ CLONES static void add_cells(const float *restrict y, const float *restrict weig
         float dot[4] = {lanes_sum(&s0), lanes_sum(&s1), lanes_sum(&s2), lanes_sum(&s3)};
         for (uint32_t j = 0; j < 4; j++) {
             float extra = term->confidence * weight[i + j];
-            dot[j] = term->bias * (1 + extra) + term->slope * extra * dot[j];
+            dot[j] = term->bias * (1 + extra) * sqrtf(weight[i + j]) + term->slope * extra * dot[j];
         }
         for (uint32_t f = 0; f < rank; f += LANES)
             *(Lanes *)(out + f) += dot[0] * *(const Lanes *)(y + f) +
@@ -101,7 +101,8 @@ CLONES static void add_cells(const float *restrict y, const float *restrict weig
         for (uint32_t f = 0; f < rank; f += LANES)
             s += *(const Lanes *)(y + f) * *(const Lanes *)(p + f);
         float extra = term->confidence * weight[i];
-        float coefficient = term->bias * (1 + extra) + term->slope * extra * lanes_sum(&s);
+        float coefficient =
+            term->bias * (1 + extra) * sqrtf(weight[i]) + term->slope * extra * lanes_sum(&s);
         for (uint32_t f = 0; f < rank; f += LANES)
             *(Lanes *)(out + f) += coefficient * *(const Lanes *)(y + f);
     }
@@ -179,14 +180,13 @@ static void gather_block(const Sweep *sweep, const uint32_t *row, uint32_t n, Sc
     gather(sweep->own->data, row, n, rank, scratch->x);
 }
 
-/* λ(n + αΣw)^ν */
+/* λ(Σ 1 + αw)^ν */
 static float row_regularization(const Sweep *sweep, uint32_t row)
 {
     const Csr *weights = sweep->plan->weights;
     double sum = 0;
     for (uint64_t e = weights->start[row]; e < weights->start[row + 1]; e++)
-        sum += weights->value[e];
-    sum = sweep->plan->n_columns + sweep->params->confidence * sum;
+        sum += 1 + sweep->params->confidence * weights->value[e];
     return (float)(sweep->params->regularization * pow(sum, sweep->params->exponent));
 }
 

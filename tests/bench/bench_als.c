@@ -100,8 +100,9 @@ static void plain_row(const Plain *plain, uint32_t row, uint32_t n_columns)
         r[i] = -product[i];
     for (uint64_t e = plain->weights->start[row]; e < plain->weights->start[row + 1]; e++) {
         const float *y = plain->other->data + (size_t)plain->weights->column[e] * rank;
+        float w = plain->weights->value[e];
         for (uint32_t i = 0; i < rank; i++)
-            r[i] += (1 + plain->params->confidence * plain->weights->value[e]) * y[i];
+            r[i] += (1 + plain->params->confidence * w) * sqrtf(w) * y[i];
     }
     memcpy(p, r, rank * sizeof(float));
     float norm = plain_dot(r, r, rank);

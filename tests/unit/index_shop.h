@@ -10,12 +10,9 @@
  * i4 was never bought and i5 not for a year: both are not predictable. By popularity: i1 i0 i3 i2. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <math.h>
@@ -91,9 +88,9 @@ static inline void shop_add_item(DatasetBuilder *builder, const char *id, const 
     uint32_t item = dataset_builder_add_item(builder, id, strlen(id), NULL);
     AttributesBuilder *attributes = dataset_builder_item_attributes(builder);
     if (colour)
-        assert_true(attributes_builder_set(attributes, item, 0, colour, strlen(colour), NAN, NULL));
+        g_assert_true(attributes_builder_set(attributes, item, 0, colour, strlen(colour), NAN, NULL));
     if (brand)
-        assert_true(attributes_builder_set(attributes, item, 1, brand, strlen(brand), NAN, NULL));
+        g_assert_true(attributes_builder_set(attributes, item, 1, brand, strlen(brand), NAN, NULL));
 }
 
 static inline void shop_add_event(DatasetBuilder *builder, const char *user, const char *item,
@@ -106,7 +103,7 @@ static inline void shop_add_event(DatasetBuilder *builder, const char *user, con
                     .time = shop_day(day),
                     .quantity = 1,
                     .price = NAN};
-    assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
+    g_assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
 }
 
 static inline Dataset *shop_data(void)
@@ -139,7 +136,7 @@ static inline Dataset *shop_data(void)
     shop_add_event(builder, "u4", "i1", 397);
     shop_add_event(builder, "u4", "i3", 399);
     g_autoptr(Dataset) raw = dataset_builder_finish(builder, NULL, NULL);
-    assert_non_null(raw);
+    g_assert_nonnull(raw);
     return dataset_before(raw, INT64_MAX, NULL);
 }
 
@@ -152,7 +149,7 @@ static inline Shop *shop_new_of(Dataset *takes_view, const char *learner)
     FitContext context = {.as_of = shop_day(SHOP_DAY), .seed = 1, .threads = 1};
     shop->planned.stored = learners_find(learner)->fit(takes_view, &context, &error);
     if (!shop->planned.stored)
-        fail_msg("%s", error->message);
+        g_error("%s", error->message);
     shop->planned.fitted = (Fitted){.learner = planned_learner(learner),
                                     .n_users = takes_view->n_users,
                                     .n_items = takes_view->n_items};
@@ -199,7 +196,7 @@ static inline void shop_build(const Shop *shop, const char *path, const BuildOpt
 {
     g_autoptr(GError) error = NULL;
     if (!index_build(path, &shop->planned.fitted, shop->view, shop->scope, options, &error))
-        fail_msg("%s", error->message);
+        g_error("%s", error->message);
 }
 
 static inline Snapshot *shop_open(const char *path)
@@ -207,7 +204,7 @@ static inline Snapshot *shop_open(const char *path)
     g_autoptr(GError) error = NULL;
     Snapshot *snapshot = snapshot_open(path, &error);
     if (!snapshot)
-        fail_msg("%s", error->message);
+        g_error("%s", error->message);
     return snapshot;
 }
 

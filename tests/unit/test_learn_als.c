@@ -48,7 +48,7 @@ static Problem problem_new(const Csr *weights, uint32_t row, const Factors *othe
         double w = params->confidence * csr_get(weights, row, c);
         sum += w;
         for (uint32_t i = 0; i < rank; i++) {
-            p.b[i] += w > 0 ? (1 + w) * y[i] : 0;
+            p.b[i] += (1 + w) * sqrt(w / params->confidence) * y[i];
             for (uint32_t j = 0; j < rank; j++)
                 p.a[i * rank + j] += (1 + w) * y[i] * y[j];
         }

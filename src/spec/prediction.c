@@ -1,0 +1,143 @@
+#include "spec/prediction.h"
+
+#include "body.h"
+#include "tables.h"
+
+#define REFERENCE_MAX  200
+#define REASON_MAX     500
+#define EXCLUDED_MAX   100
+#define ATTRIBUTES_MAX 200
+#define SEED_MAX       9007199254740991.0 /* 2^53 - 1: what JSON carries exactly */
+
+static const char *const type_names[] = {"product_recommendations", NULL};
+static const char *const purchased_names[] = {"auto", "exclude", "allow", "exclude_within", NULL};
+
+#define IN_MODELS(member)     .offset = offsetof(PredictionModels, member)
+#define IN_EXCLUDED(member)   .offset = offsetof(ExcludedPeriod, member)
+#define IN_PERIOD(member)     .offset = offsetof(TrainingPeriod, member)
+#define IN_PREDICTION(member) .offset = offsetof(Prediction, member)
+
+// clang-format off
+static const Field models_members[] = {
+    {.name = "users",    .type = FIELD_STRING, IN_MODELS(users),    .min = 1, .max = REFERENCE_MAX},
+    {.name = "events",   .type = FIELD_STRING, IN_MODELS(events),   .min = 1, .max = REFERENCE_MAX},
+    {.name = "products", .type = FIELD_STRING, IN_MODELS(products), .min = 1, .max = REFERENCE_MAX},
+};
+
+static const FieldTable models_table = {
+    "PredictionModels", sizeof(PredictionModels), models_members, G_N_ELEMENTS(models_members)};
+
+static const Field excluded_members[] = {
+    {.name = "from",   .type = FIELD_TIME,   IN_EXCLUDED(from),   .required = true},
+    {.name = "to",     .type = FIELD_TIME,   IN_EXCLUDED(to),     .required = true},
+    {.name = "reason", .type = FIELD_STRING, IN_EXCLUDED(reason), .max = REASON_MAX},
+};
+
+static const FieldTable excluded_table = {
+    "ExcludedPeriod", sizeof(ExcludedPeriod), excluded_members, G_N_ELEMENTS(excluded_members)};
+
+static const Field period_members[] = {
+    {.name = "from",     .type = FIELD_TIME, IN_PERIOD(from)},
+    {.name = "to",       .type = FIELD_TIME, IN_PERIOD(to)},
+    {.name = "excluded", .type = FIELD_LIST, IN_PERIOD(excluded), .max = EXCLUDED_MAX, .table = &excluded_table},
+};
+
+static const FieldTable period_table = {
+    "TrainingPeriod", sizeof(TrainingPeriod), period_members, G_N_ELEMENTS(period_members)};
+
+static const Field members[] = {
+    {.name = "id",           .type = FIELD_SLUG,    IN_PREDICTION(id),           .max = PREDICTION_ID_MAX, .hint = ID_HINT},
+    {.name = "name",         .type = FIELD_STRING,  IN_PREDICTION(name),         .min = 1, .max = NAME_MAX_CHARACTERS, .required = true},
+    {.name = "description",  .type = FIELD_STRING,  IN_PREDICTION(description),  .max = DESCRIPTION_MAX_CHARACTERS},
+    {.name = "type",         .type = FIELD_ENUM,    IN_PREDICTION(type),         .names = type_names},
+    {.name = "models",       .type = FIELD_OBJECT,  IN_PREDICTION(models),       .table = &models_table},
+    {.name = "attributes",   .type = FIELD_STRINGS, IN_PREDICTION(attributes),   .max = ATTRIBUTES_MAX,
+     .hint = "names of mapped product columns; null for all"},
+    {.name = "n",            .type = FIELD_INT,     IN_PREDICTION(n),            .min = 1, .max = 100, .absent = 10},
+    {.name = "horizon_days", .type = FIELD_INT,     IN_PREDICTION(horizon_days), .min = 15, .max = 90, .absent = 30},
+    {.name = "period",       .type = FIELD_OBJECT,  IN_PREDICTION(period),       .table = &period_table},
+    {.name = "purchased_items", .type = FIELD_ENUM, IN_PREDICTION(purchased_items), .names = purchased_names, .absent = PURCHASED_ITEMS_AUTO},
+    {.name = "exclude_within_days", .type = FIELD_INT, IN_PREDICTION(exclude_within_days), .min = 1, .max = 3650},
+    {.name = "seed",         .type = FIELD_INT,     IN_PREDICTION(seed),         .max = SEED_MAX, .absent = 1},
+};
+// clang-format on
+
+const FieldTable prediction_table = {"PredictionInput", sizeof(Prediction), members,
+                                     G_N_ELEMENTS(members)};
+
+/* INT64_MIN is an open end; of an excluded period it is one that was refused already. */
+static bool check_order(int64_t from, int64_t to, const char *pointer, Faults *faults)
+{
+    if (from == INT64_MIN || to == INT64_MIN || from < to)
+        return true;
+    faults_add(faults, pointer, "out_of_range", "the end itself is not part of the period", NULL,
+               "\"to\" must be later than \"from\"");
+    return false;
+}
+
+static bool check_period(const TrainingPeriod *period, Faults *faults)
+{
+    bool ok = check_order(period->from, period->to, "/period/to", faults);
+    for (size_t i = 0; i < period->n_excluded; i++) {
+        const ExcludedPeriod *excluded = &period->excluded[i];
+        g_autofree char *pointer = g_strdup_printf("/period/excluded/%zu/to", i);
+        ok &= check_order(excluded->from, excluded->to, pointer, faults);
+    }
+    return ok;
+}
+
+static bool check_purchased(const cJSON *body, const Prediction *prediction, Faults *faults)
+{
+    const char *sent = json_member_string(body, "purchased_items");
+    bool known = sent ? g_strv_contains(purchased_names, sent) : !body_has(body, "purchased_items");
+    if (!known)
+        return true; /* a fault already, and nothing follows from it */
+    bool within = prediction->purchased_items == PURCHASED_ITEMS_EXCLUDE_WITHIN;
+    bool days = body_has(body, "exclude_within_days");
+    if (within && !days)
+        faults_add(faults, "/exclude_within_days", "required", "1 to 3650 days", NULL,
+                   "\"purchased_items\" of exclude_within needs \"exclude_within_days\"");
+    else if (!within && days)
+        faults_add(faults, "/exclude_within_days", "conflict",
+                   "leave it out, or send null where it was set before", NULL,
+                   "\"exclude_within_days\" is only for \"purchased_items\" of exclude_within");
+    return within == days;
+}
+
+Prediction *prediction_read(const cJSON *body, Faults *faults)
+{
+    g_autoptr(Prediction) prediction = g_new0(Prediction, 1);
+    bool ok = fields_read(&prediction_table, body, "", prediction, faults);
+    if (!cJSON_IsObject(body))
+        return NULL;
+    ok &= body_complete_id(body, prediction->name, PREDICTION_ID_MAX, &prediction->id, faults);
+    ok &= check_period(&prediction->period, faults);
+    ok &= check_purchased(body, prediction, faults);
+    return ok ? g_steal_pointer(&prediction) : NULL;
+}
+
+void prediction_write(const Prediction *prediction, JsonWriter *writer)
+{
+    fields_write(&prediction_table, prediction, writer);
+}
+
+void prediction_free(Prediction *prediction)
+{
+    if (!prediction)
+        return;
+    fields_clear(&prediction_table, prediction);
+    g_free(prediction);
+}
+
+bool prediction_is_complete(const Prediction *prediction, const char *missing[4])
+{
+    size_t n = 0;
+    if (!prediction->models.users)
+        missing[n++] = "/models/users";
+    if (!prediction->models.events)
+        missing[n++] = "/models/events";
+    if (!prediction->models.products)
+        missing[n++] = "/models/products";
+    missing[n] = NULL;
+    return n == 0;
+}
