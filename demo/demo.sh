@@ -62,7 +62,7 @@ echo "the service listens at $url; its key, shown this once: $key"
 cat <<END
 
 The service goes on running at $url (log: $here/service.log). Try:
-  curl -H 'Authorization: Bearer $key' '$url/v1/predictions/next-purchase/users/17850/recommendations?n=3&fields=*'
+  curl -H 'Authorization: Bearer $key' '$url/v1/predictions/next-purchase/users/12748/recommendations?n=3&fields=*'
   curl -H 'Authorization: Bearer $key' '$url/v1/predictions/next-purchase/columns/colour/values?prefix=r'
   curl -H 'Authorization: Bearer $key' '$url/v1/audiences/group/members?format=csv' | head
   curl '$url/openapi.json'

@@ -29,6 +29,9 @@ typedef struct FitContext {
     uint64_t seed;    /* same data and seed, same bytes, on any number of threads */
     unsigned threads; /* 0: all cores */
     const Cancel *cancel;
+    const Dataset *raw; /* what the view was made from, returns and later rows still in it, for
+                           learners that look at several earlier moments through
+                           dataset_before(); NULL: only the view is known */
 } FitContext;
 
 struct Learner {

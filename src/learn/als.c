@@ -29,8 +29,8 @@ const AlsParams als_defaults = {
     .rank = 128,
     .sweeps = 12,
     .start = 0.1f,
-    .half_life_days = 90,
-    .solve = {.confidence = 8, .regularization = 0.006f, .exponent = 1, .steps = 3},
+    .half_life_days = 75,
+    .solve = {.confidence = 8, .regularization = 1, .exponent = 0.5f, .steps = 3},
 };
 
 /* Items without a cell stay at zero, so nobody wants them; a stream per item, so that an item's

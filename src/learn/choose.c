@@ -74,7 +74,10 @@ static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate,
                              GError **error)
 {
     const ChooseOptions *options = chooser->options;
-    FitContext context = {stage->scope->anchor, options->seed, options->threads, options->cancel};
+    FitContext context = {.as_of = stage->scope->anchor,
+                          .seed = options->seed,
+                          .threads = options->threads,
+                          .cancel = options->cancel};
     return candidate->learner->fit(stage->view, &context, error);
 }
 

@@ -304,22 +304,6 @@ bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors 
     return done;
 }
 
-/* Columns that have at least one cell. IDs of columns come in any order, so a byte each. */
-static bool count_columns(const Csr *weights, uint32_t *n, GError **error)
-{
-    g_autofree uint8_t *seen = g_try_new0(uint8_t, MAX(weights->cols, 1));
-    if (!seen) {
-        error_set(error, ERR_NO_MEMORY, "no memory for a mark on each of %u columns", weights->cols);
-        return false;
-    }
-    for (uint64_t e = 0; e < weights->start[weights->rows]; e++)
-        seen[weights->column[e]] = 1;
-    *n = 0;
-    for (uint32_t c = 0; c < weights->cols; c++)
-        *n += seen[c];
-    return true;
-}
-
 /* Longest rows first (so that no thread is left alone with one at the end), by counting. */
 static bool sort_rows(SweepPlan *plan, GError **error)
 {
@@ -373,7 +357,7 @@ SweepPlan *sweep_plan_new(const Csr *weights, uint32_t rank, GError **error)
         error_set(error, ERR_NO_MEMORY, "no memory to order %u rows", weights->rows);
         return NULL;
     }
-    if (!count_columns(weights, &plan->n_columns, error) || !sort_rows(plan, error))
+    if (!sort_rows(plan, error))
         return NULL;
     cut_blocks(plan, rank);
     return g_steal_pointer(&plan);

@@ -1,11 +1,12 @@
 /* Half a sweep of alternating least squares: with the other side's factors Y fixed, moves every row
  * x of this side towards the minimum of
- *     Σ_all (x·y)² + Σ_seen [(1 + αw)(√w - x·y)² - (x·y)²] + λ(n + αΣw)^ν · |x|²
+ *     Σ_all (x·y)² + Σ_seen [(1 + αw)(√w - x·y)² - (x·y)²] + λ(Σ_seen 1 + αw)^ν · |x|²
  * (a cell of strength w pulls towards √w instead of 1, so that often and lately counts for more than
  * in confidence alone: NDCG .32 against .29 on the validation window of tests/golden) by a few steps of conjugate gradients from where it was (Takács, Pilászy, Tikk: Applications of the
- * Conjugate Gradient Method for Implicit Feedback Collaborative Filtering, RecSys 2011), with the
- * frequency-scaled regularisation of Rendle, Krichene, Zhang, Koren: Revisiting the Performance of
- * iALS on Item Recommendation Benchmarks, RecSys 2022 (n: rows of the other side that have cells). */
+ * Conjugate Gradient Method for Implicit Feedback Collaborative Filtering, RecSys 2011), with
+ * regularisation scaled by frequency after Rendle, Krichene, Zhang, Koren: Revisiting the Performance
+ * of iALS on Item Recommendation Benchmarks, RecSys 2022; but by the cells of the row alone, since a
+ * term for the size of the catalogue lets the factors of sparse data collapse to nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,7 +30,6 @@ typedef struct SolveParams {
 typedef struct SweepPlan {
     const Csr *weights; /* borrowed */
     uint32_t n_rows;
-    uint32_t n_columns; /* columns that have cells: n of the formula above */
     uint32_t n_blocks;
     uint32_t *row;      /* n_rows */
     uint32_t *block;    /* n_blocks + 1 starts in `row` */

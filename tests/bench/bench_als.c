@@ -84,17 +84,16 @@ static void plain_product(const Plain *plain, uint32_t row, float regularization
     }
 }
 
-static void plain_row(const Plain *plain, uint32_t row, uint32_t n_columns)
+static void plain_row(const Plain *plain, uint32_t row)
 {
     uint32_t rank = plain->own->rank;
     float r[ALS_RANK_MAX], p[ALS_RANK_MAX], product[ALS_RANK_MAX];
     float *x = plain->own->data + (size_t)row * rank;
     double sum = 0;
     for (uint64_t e = plain->weights->start[row]; e < plain->weights->start[row + 1]; e++)
-        sum += plain->weights->value[e];
+        sum += 1 + plain->params->confidence * plain->weights->value[e];
     float regularization =
-        (float)(plain->params->regularization *
-                pow(n_columns + plain->params->confidence * sum, plain->params->exponent));
+        (float)(plain->params->regularization * pow(sum, plain->params->exponent));
     plain_product(plain, row, regularization, x, product);
     for (uint32_t i = 0; i < rank; i++)
         r[i] = -product[i];
@@ -125,7 +124,7 @@ static bool plain_rows(void *context, uint64_t begin, uint64_t end, unsigned wor
     const Plain *plain = context;
     for (uint64_t row = begin; row < end; row++) {
         if (plain->weights->start[row] < plain->weights->start[row + 1])
-            plain_row(plain, (uint32_t)row, plain->weights->cols);
+            plain_row(plain, (uint32_t)row);
     }
     return true;
 }

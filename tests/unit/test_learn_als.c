@@ -4,7 +4,7 @@
 #include "math/csr.h"
 
 static const SolveParams SOLVE = {
-    .confidence = 4, .regularization = 0.02f, .exponent = 0.5f, .steps = 3};
+    .confidence = 4, .regularization = 0.2f, .exponent = 0.5f, .steps = 3};
 
 static Csr *random_weights(uint32_t rows, uint32_t cols, size_t n, uint64_t seed)
 {
@@ -46,7 +46,7 @@ static Problem problem_new(const Csr *weights, uint32_t row, const Factors *othe
     for (uint32_t c = 0; c < weights->cols; c++) {
         const float *y = other->data + (size_t)c * rank;
         double w = params->confidence * csr_get(weights, row, c);
-        sum += w;
+        sum += w > 0 ? 1 + w : 0;
         for (uint32_t i = 0; i < rank; i++) {
             p.b[i] += (1 + w) * sqrt(w / params->confidence) * y[i];
             for (uint32_t j = 0; j < rank; j++)
@@ -54,7 +54,7 @@ static Problem problem_new(const Csr *weights, uint32_t row, const Factors *othe
         }
     }
     for (uint32_t i = 0; i < rank; i++)
-        p.a[i * rank + i] += params->regularization * pow(weights->cols + sum, params->exponent);
+        p.a[i * rank + i] += params->regularization * pow(sum, params->exponent);
     return p;
 }
 

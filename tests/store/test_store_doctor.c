@@ -1,0 +1,385 @@
+#include "shop.h"
+
+#include "store/doctor.h"
+
+typedef struct Diagnosis {
+    cJSON *findings;
+    unsigned errors;
+} Diagnosis;
+
+static void diagnosis_clear(Diagnosis *diagnosis)
+{
+    cJSON_Delete(diagnosis->findings);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Diagnosis, diagnosis_clear)
+
+static Diagnosis examine(Shop *shop)
+{
+    g_autoptr(GError) error = NULL;
+    Diagnosis diagnosis = {0};
+    doctor_examine(&shop->source, &shop->users, &shop->events, &shop->items, &shop->prediction,
+                   &shop->writer, &diagnosis.errors, NULL, &error);
+    assert_no_error(error);
+    diagnosis.findings = shop_written(shop);
+    return diagnosis;
+}
+
+/* The finding of a model, NULL when there is none. */
+static const cJSON *finding(const Diagnosis *diagnosis, const char *code, const char *model)
+{
+    const cJSON *found;
+    cJSON_ArrayForEach(
+        found, diagnosis->findings) if (g_strcmp0(json_member_string(found, "code"), code) == 0 &&
+                                        g_strcmp0(json_member_string(found, "model"), model) ==
+                                            0) return found;
+    return NULL;
+}
+
+static const cJSON *assert_finding(const Diagnosis *diagnosis, const char *code, const char *model,
+                                   unsigned count, const char *sample)
+{
+    const cJSON *found = finding(diagnosis, code, model);
+    if (found == NULL)
+        fail_msg("no %s of %s in %s", code, model, cJSON_PrintUnformatted(diagnosis->findings));
+    assert_int_equal(json_member_number(found, "count", -1), count);
+    bool has_sample = sample == NULL;
+    const cJSON *value;
+    cJSON_ArrayForEach(value, json_member(found, "sample")) has_sample |=
+        cJSON_IsString(value) && strcmp(value->valuestring, sample) == 0;
+    assert_true(has_sample);
+    return found;
+}
+
+/* Enough clean rows for the checks that need some: 40 products, 50 users, 1,200 order lines. */
+static void fill(Shop *shop)
+{
+    shop_run(shop,
+             "TRUNCATE order_lines, products, customers;"
+             "INSERT INTO products SELECT 'P' || i, 'Product ' || i, 'colour ' || i % 7, i % 11"
+             "  FROM generate_series(1, 40) AS i;"
+             "INSERT INTO customers SELECT i, 'Country ' || i % 3 FROM generate_series(1, 50) AS i;"
+             "INSERT INTO order_lines SELECT i, 1 + i % 47, 'P' || 1 + i % 37,"
+             "  '2011-01-01'::timestamptz + i * interval '4 hours', 1 + i % 4, 'I' || i / 3,"
+             "  1 + i % 9 FROM generate_series(1, 1200) AS i;");
+}
+
+static void F7_clean_data_has_no_warnings(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    const cJSON *found;
+    cJSON_ArrayForEach(
+        found, diagnosis.findings) if (strcmp(json_member_string(found, "level"), "info") != 0)
+        fail_msg("%s", cJSON_PrintUnformatted(found));
+    assert_int_equal(diagnosis.errors, 0);
+}
+
+static void F7_every_fault_of_rows_is_counted(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "UPDATE order_lines SET customer_id = NULL WHERE line_id <= 3;"
+                   "UPDATE order_lines SET stock_code = '' WHERE line_id IN (4, 5);"
+                   "UPDATE order_lines SET quantity = -quantity WHERE line_id IN (6, 7, 8, 9);"
+                   "UPDATE order_lines SET quantity = 0 WHERE line_id = 10;"
+                   "UPDATE order_lines SET quantity = NULL WHERE line_id IN (11, 12);"
+                   "UPDATE order_lines SET quantity = 80995 WHERE line_id = 13;"
+                   "UPDATE order_lines SET invoice_date = NULL WHERE line_id = 14;"
+                   "UPDATE order_lines SET invoice_date = 'infinity' WHERE line_id = 15;"
+                   "UPDATE order_lines SET invoice_date = '2099-01-01' WHERE line_id = 16;"
+                   "UPDATE order_lines SET customer_id = 999 WHERE line_id = 17;"
+                   "UPDATE order_lines SET stock_code = 'POST' WHERE line_id IN (18, 19)");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "guest_events", "order_lines", 3, "2");
+    assert_finding(&diagnosis, "null_product", "order_lines", 2, "5");
+    assert_finding(&diagnosis, "returns", "order_lines", 4, NULL);
+    assert_finding(&diagnosis, "zero_quantity", "order_lines", 1, "10");
+    assert_finding(&diagnosis, "null_quantity", "order_lines", 2, "12");
+    assert_finding(&diagnosis, "absurd_quantity", "order_lines", 1, "80995");
+    assert_finding(&diagnosis, "null_time", "order_lines", 2, "15");
+    assert_finding(&diagnosis, "future_time", "order_lines", 1, "2099-01-01 00:00:00+00");
+    assert_finding(&diagnosis, "orphan_users", "order_lines", 1, "999");
+    const cJSON *orphans = assert_finding(&diagnosis, "orphan_products", "order_lines", 2, "POST");
+    assert_true(json_member_number(orphans, "share", 0) > 0.0016 &&
+                json_member_number(orphans, "share", 0) < 0.0017);
+    assert_int_equal(diagnosis.errors, 0);
+}
+
+static void F7_keys_are_checked_in_all_models(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "ALTER TABLE products DROP CONSTRAINT products_pkey;"
+                   "ALTER TABLE products ALTER stock_code DROP NOT NULL;"
+                   "INSERT INTO products VALUES ('P1'), ('P1'), ('P2'), (NULL), ('');"
+                   "ALTER TABLE customers DROP CONSTRAINT customers_pkey;"
+                   "INSERT INTO customers VALUES (7);"
+                   "ALTER TABLE order_lines DROP CONSTRAINT order_lines_pkey;"
+                   "UPDATE order_lines SET line_id = 2 WHERE line_id = 1");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "duplicate_key", "products", 3, "P1");
+    assert_finding(&diagnosis, "null_key", "products", 2, NULL);
+    assert_finding(&diagnosis, "duplicate_key", "customers", 1, "7");
+    assert_finding(&diagnosis, "duplicate_key", "order_lines", 1, "2");
+    assert_int_equal(diagnosis.errors, 4);
+}
+
+static void F7_lines_written_twice_are_found(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "INSERT INTO order_lines SELECT line_id + 10000, customer_id, stock_code,"
+                   " invoice_date, quantity, invoice_no, unit_price FROM order_lines"
+                   " WHERE line_id <= 25;"
+                   "INSERT INTO order_lines SELECT line_id + 20000, customer_id, stock_code,"
+                   " invoice_date, quantity, 'another', unit_price FROM order_lines"
+                   " WHERE line_id BETWEEN 100 AND 110");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "duplicate_lines", "order_lines", 25, NULL);
+    shop->events.order_key = NULL;
+    g_auto(Diagnosis) without_order = examine(shop);
+    assert_finding(&without_order, "duplicate_lines", "order_lines", 36, NULL);
+}
+
+static void F3_a_table_of_orders_is_recognised(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "UPDATE order_lines SET invoice_no = 'I' || line_id");
+    g_auto(Diagnosis) once = examine(shop);
+    assert_finding(&once, "order_level_table", "order_lines", 1200, NULL);
+    fill(shop);
+    shop_run(shop, "UPDATE order_lines SET stock_code = NULL WHERE line_id > 100");
+    g_auto(Diagnosis) productless = examine(shop);
+    assert_finding(&productless, "order_level_table", "order_lines", 1100, NULL);
+    fill(shop);
+    shop_run(shop, "UPDATE order_lines SET stock_code = 'P1'");
+    g_auto(Diagnosis) constant = examine(shop);
+    assert_finding(&constant, "order_level_table", "order_lines", 1200, NULL);
+}
+
+static void F7_damaged_text_is_found(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "UPDATE products SET name = 'Caf' || U&'\\FFFD' WHERE stock_code = 'P1';"
+                   "UPDATE products SET name = E'bell\\x07' WHERE stock_code = 'P2';"
+                   "UPDATE products SET name = U&'Caf\\00C3\\00A9' WHERE stock_code = 'P3';"
+                   "UPDATE products SET name = E'Café £3 – “ü” 💡\\tok' WHERE stock_code = 'P4'");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "not_utf8", "products", 3, "Caf\xEF\xBF\xBD");
+}
+
+/* In a database without an encoding. */
+static void F7_bytes_that_are_not_utf8_are_found(void **state)
+{
+    Shop *shop = *state;
+    g_autofree char *name = g_strdup_printf("doctor_%.8s", shop->schema + strlen("Shop "));
+    g_autofree char *create = g_strdup_printf(
+        "CREATE DATABASE %s ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+        name);
+    shop_run(shop, create);
+    g_autofree char *connection =
+        g_strdup_printf("%s dbname=%s", getenv("SHORTLIST_TEST_DB"), name);
+    PGconn *utf8 = shop->admin;
+    shop->admin = PQconnectdb(connection);
+    PQsetClientEncoding(shop->admin, "SQL_ASCII");
+    shop_run(shop, shop_tables);
+    shop_run(shop, "INSERT INTO products VALUES ('D', E'Caf\\xe9', 'brown', 1),"
+                   " ('E', E'Caf\\xc3\\xa9 \\xf0\\x9f\\x92\\xa1', 'brown', 1),"
+                   " ('F', E'\\xed\\xa0\\x80', 'brown', 1)");
+    PQfinish(shop->admin);
+    shop->admin = utf8;
+    shop->source.connection = connection;
+    shop->events.table = "order_lines";
+    shop->items.table = "products";
+    shop->users.table = "customers";
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    g_autofree char *drop = g_strdup_printf("DROP DATABASE %s WITH (FORCE)", name);
+    shop_run(shop, drop);
+    const cJSON *found = assert_finding(&diagnosis, "not_utf8", "products", 2, "Caf\xEF\xBF\xBD");
+    assert_string_equal(json_member_string(found, "level"), "error");
+}
+
+static void F7_constant_columns_are_found(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "UPDATE products SET colour = 'white', name = NULL;"
+                   "UPDATE order_lines SET unit_price = 1");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "constant_column", "order_lines", 1200, NULL);
+    unsigned n = 0;
+    const cJSON *found;
+    cJSON_ArrayForEach(found, diagnosis.findings) n +=
+        strcmp(json_member_string(found, "code"), "constant_column") == 0;
+    assert_int_equal(n, 3);
+}
+
+static void F7_columns_made_from_the_target_are_found(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "ALTER TABLE customers ADD orders int, ADD last_order timestamptz,"
+                   " ADD active bool, ADD born int;"
+                   "UPDATE order_lines SET customer_id = 1 + line_id % 23"
+                   "  WHERE invoice_date > '2011-06-01';"
+                   "UPDATE customers c SET orders = coalesce((SELECT count(*) FROM order_lines o"
+                   "   WHERE o.customer_id = c.customer_id), 0),"
+                   " last_order = (SELECT max(invoice_date) FROM order_lines o"
+                   "   WHERE o.customer_id = c.customer_id), born = 1950 + customer_id * 7 % 50;"
+                   "UPDATE customers SET active = last_order > '2011-06-20'");
+    static ModelField fields[] = {{"orders", "orders", KIND_NUMERIC, NULL},
+                                  {"last_order", "last_order", KIND_TIME, NULL},
+                                  {"active", "active", KIND_CATEGORICAL, NULL},
+                                  {"born", "born", KIND_NUMERIC, NULL}};
+    shop->users.fields = fields;
+    shop->users.n_fields = G_N_ELEMENTS(fields);
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    g_autoptr(GString) leaks = g_string_new(NULL);
+    const cJSON *found;
+    cJSON_ArrayForEach(found, diagnosis.findings) if (strcmp(json_member_string(found, "code"),
+                                                             "target_leak") == 0)
+        g_string_append(leaks, json_member_string(found, "message"));
+    assert_non_null(strstr(leaks->str, "\"orders\""));
+    assert_non_null(strstr(leaks->str, "\"last_order\""));
+    assert_non_null(strstr(leaks->str, "\"active\""));
+    assert_null(strstr(leaks->str, "\"born\""));
+}
+
+static void F7_too_little_data_is_said(void **state)
+{
+    Shop *shop = *state;
+    g_auto(Diagnosis) few = examine(shop);
+    const cJSON *found = assert_finding(&few, "few_events", "order_lines", 3, NULL);
+    assert_string_equal(json_member_string(found, "level"), "warning");
+    shop_run(shop, "UPDATE order_lines SET customer_id = 5");
+    g_auto(Diagnosis) apart = examine(shop);
+    assert_finding(&apart, "no_overlap", "order_lines", 0, NULL);
+    assert_true(apart.errors > 0);
+    shop_run(shop, "TRUNCATE order_lines");
+    g_auto(Diagnosis) none = examine(shop);
+    assert_finding(&none, "few_events", "order_lines", 0, NULL);
+    assert_true(none.errors > 0);
+}
+
+static void F7_nothing_in_the_training_period_is_an_error(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop->prediction.period.from = INT64_C(1325376000000000); /* 2012 */
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "no_overlap", "order_lines", 0, NULL);
+}
+
+static void F13_lapsed_users_are_counted(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "UPDATE order_lines SET invoice_date = '2009-01-01' WHERE customer_id = 9");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "lapsed_users", "customers", 4, "9"); /* and 48, 49, 50 */
+}
+
+static void keys_of_other_types_are_no_orphans(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop_run(shop, "ALTER TABLE order_lines ALTER customer_id TYPE numeric(9, 1)");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_null(finding(&diagnosis, "orphan_users", "order_lines"));
+    shop_run(shop,
+             "ALTER TABLE order_lines ALTER customer_id TYPE text USING customer_id::int::text");
+    g_auto(Diagnosis) as_text = examine(shop);
+    assert_null(finding(&as_text, "orphan_users", "order_lines"));
+    assert_null(finding(&as_text, "no_overlap", "order_lines"));
+}
+
+/* Each SQL that is shown runs as it stands, in a plain psql session. */
+static void F7_the_sql_of_every_finding_runs(void **state)
+{
+    Shop *shop = *state;
+    shop->events.table = NULL;
+    shop->events.sql = "SELECT line_id, customer_id, stock_code, invoice_date, quantity,"
+                       " invoice_no, unit_price FROM order_lines -- all of them";
+    shop_run(shop, "UPDATE products SET colour = E'\\x01';"
+                   "UPDATE order_lines SET quantity = 0 WHERE line_id = 2;"
+                   "INSERT INTO order_lines SELECT 10, customer_id, stock_code, invoice_date,"
+                   " quantity, invoice_no, unit_price FROM order_lines WHERE line_id = 1;"
+                   "INSERT INTO order_lines VALUES (11, 5, 'A', '2099-01-01', NULL, NULL, 1)");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_in_range(cJSON_GetArraySize(diagnosis.findings), 10, 30);
+    const cJSON *found;
+    cJSON_ArrayForEach(found, diagnosis.findings) shop_run(shop, json_member_string(found, "sql"));
+}
+
+static void a_check_that_takes_too_long_is_left_out(void **state)
+{
+    Shop *shop = *state;
+    fill(shop);
+    shop->source.statement_timeout_ms = 300;
+    shop->items.table = NULL;
+    shop->items.sql = "SELECT *, pg_sleep(1)::text AS slow FROM products";
+    shop->product_fields[1] = (ModelField){"slow", "slow", KIND_TEXT, NULL};
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_non_null(finding(&diagnosis, "not_examined", "products"));
+    assert_non_null(finding(&diagnosis, "lapsed_users", "customers"));
+}
+
+static void examination_can_be_cancelled(void **state)
+{
+    Shop *shop = *state;
+    g_autoptr(GError) error = NULL;
+    unsigned errors;
+    Cancel cancel;
+    cancel_init(&cancel);
+    cancel_raise(&cancel);
+    assert_false(doctor_examine(&shop->source, &shop->users, &shop->events, &shop->items,
+                                &shop->prediction, &shop->writer, &errors, &cancel, &error));
+    assert_fails_with(&error, ERR_CANCELLED, "");
+}
+
+static void F7_rows_are_counted_exactly_when_they_are_few(void **state)
+{
+    Shop *shop = *state;
+    g_autoptr(GError) error = NULL;
+    SourceCounts counts;
+    fill(shop);
+    shop_run(shop, "INSERT INTO order_lines VALUES (5000, 1, 'P1', '2099-01-01', 1, 'I', 1)");
+    assert_true(doctor_count(&shop->source, &shop->users, &shop->events, &shop->items,
+                             &shop->prediction, &counts, &error));
+    assert_true(counts.exact);
+    assert_int_equal(counts.rows, 1200);
+    assert_int_equal(counts.users, 50);
+    assert_int_equal(counts.products, 40);
+    shop->prediction.period.from = INT64_C(1306886400000000); /* 2011-06-01 */
+    assert_true(doctor_count(&shop->source, &shop->users, &shop->events, &shop->items,
+                             &shop->prediction, &counts, &error));
+    assert_int_equal(counts.rows, 295);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_SHOP(F7_clean_data_has_no_warnings),
+        IN_SHOP(F7_every_fault_of_rows_is_counted),
+        IN_SHOP(F7_keys_are_checked_in_all_models),
+        IN_SHOP(F7_lines_written_twice_are_found),
+        IN_SHOP(F3_a_table_of_orders_is_recognised),
+        IN_SHOP(F7_damaged_text_is_found),
+        IN_SHOP(F7_bytes_that_are_not_utf8_are_found),
+        IN_SHOP(F7_constant_columns_are_found),
+        IN_SHOP(F7_columns_made_from_the_target_are_found),
+        IN_SHOP(F7_too_little_data_is_said),
+        IN_SHOP(F7_nothing_in_the_training_period_is_an_error),
+        IN_SHOP(F13_lapsed_users_are_counted),
+        IN_SHOP(keys_of_other_types_are_no_orphans),
+        IN_SHOP(F7_the_sql_of_every_finding_runs),
+        IN_SHOP(a_check_that_takes_too_long_is_left_out),
+        IN_SHOP(examination_can_be_cancelled),
+        IN_SHOP(F7_rows_are_counted_exactly_when_they_are_few),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
