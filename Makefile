@@ -64,7 +64,7 @@ objects_of = $(foreach g,$(call closure,$(1)),$(patsubst src/%.c,$(BUILD)/%.o,$(
 define unit_rule
 $(BUILD)/unit/$(1): tests/unit/test_$(1).c $(call objects_of,$(call folder_of,$(1)))
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL_CFLAGS) -Isrc -o $$@ $$^ $$(LDFLAGS) $$(LDLIBS) -lcmocka
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -Isrc -o $$@ $$(filter %.c %.o,$$^) $$(LDFLAGS) $$(LDLIBS) -lcmocka
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
@@ -80,7 +80,7 @@ STORE_TESTS = $(patsubst tests/store/test_%.c,$(BUILD)/store-tests/%,$(wildcard 
 
 $(BUILD)/store-tests/%: tests/store/test_%.c $(OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $^ $(LDFLAGS) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $(filter %.c %.o,$^) $(LDFLAGS) $(LDLIBS) -lcmocka
 
 store-tests: $(STORE_TESTS)
 	tests/store/run $^
@@ -91,7 +91,7 @@ FUZZ_SECONDS ?= 60
 
 $(BUILD)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $^ $(LDFLAGS) $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $(filter %.c %.o,$^) $(LDFLAGS) $(LDLIBS)
 
 corpus: $(FUZZERS:%=$(BUILD)/replay/%)
 	@set -e; for f in $(FUZZERS); do $(BUILD)/replay/$$f tests/fuzz/corpus/$$f/*; done
@@ -152,7 +152,7 @@ BENCHES = $(patsubst tests/bench/bench_%.c,$(BUILD)/bench/%,$(wildcard tests/ben
 
 $(BUILD)/bench/%: tests/bench/bench_%.c $(OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $^ $(LDFLAGS) $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $(filter %.c %.o,$^) $(LDFLAGS) $(LDLIBS)
 
 bench: all $(BENCHES)
 	deploy/packages build bench

@@ -6,6 +6,8 @@
 
 #include <glib.h>
 
+#define FAULTS_MAX 100 /* more are not kept */
+
 typedef struct Fault {
     char *pointer;     /* RFC 6901 into the body, "/models/users"; or "?n" for a query parameter */
     char *code;        /* stable: required, unknown_field, wrong_type, out_of_range, unknown_value,
@@ -24,7 +26,7 @@ typedef struct Faults {
 Faults *faults_new(void);
 void faults_free(Faults *faults);
 
-/* Copies everything; `hint` and `candidates` may be NULL. At most 100 are kept. */
+/* Copies everything; `hint` and `candidates` may be NULL. At most FAULTS_MAX are kept. */
 void faults_add(Faults *faults, const char *pointer, const char *code, const char *hint,
                 const char *const *candidates, const char *detail_format, ...) G_GNUC_PRINTF(6, 7);
 
@@ -32,7 +34,8 @@ bool faults_is_empty(const Faults *faults);
 
 /* The names of `known` (NULL-terminated) nearest to `name`, nearest first: at most `limit`, within a
  * Damerau-Levenshtein distance of a third of the length (at least 2), ignoring case, or having
- * `name` as a prefix. NULL-terminated, for g_strfreev(); NULL when none is near. */
+ * `name` as a prefix; a name with no character in common is never near. NULL-terminated, for
+ * g_strfreev(); NULL when none is near. */
 char **near_misses(const char *name, const char *const *known, size_t limit);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Faults, faults_free)

@@ -1,6 +1,6 @@
 /* Mapped columns of products or users: one Column per mapped column, each with a dictionary of its
- * values and, per row, none, one or several of them (multi-valued columns are split before). Numbers
- * and times keep their value too. */
+ * values and, per row, none, one or several of them (multi-valued columns are split before).
+ * Numbers and times keep their value too. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,11 +23,12 @@ typedef enum ColumnKind {
 typedef struct Column {
     char *name; /* the mapped name: brand, category, … */
     ColumnKind kind;
-    Ids *values;      /* the distinct values as the shop wrote them */
+    Ids *values; /* the distinct values as the shop wrote them */
     uint32_t n_rows;
-    uint64_t *start;  /* n_rows + 1 */
-    uint32_t *value;  /* start[n_rows] numbers of `values`, in the shop's order */
-    float *number;    /* n_rows for COLUMN_NUMERIC and COLUMN_TIME (seconds), NaN where null; else NULL */
+    uint64_t *start; /* n_rows + 1 */
+    uint32_t *value; /* start[n_rows] numbers of `values`, in the shop's order */
+    float *
+        number; /* n_rows for COLUMN_NUMERIC and COLUMN_TIME (seconds), NaN where null; else NULL */
 } Column;
 
 typedef struct Attributes {
@@ -47,8 +48,9 @@ AttributesBuilder *attributes_builder_new(size_t n_columns, const char *const *n
                                           const ColumnKind *kinds, const char *separators);
 void attributes_builder_free(AttributesBuilder *builder);
 
-/* One cell as text (length bytes), split at the column's separator when it has one (not '\0'), blank
- * ends trimmed, empty parts dropped and a repeated part taken once; NULL bytes is a null. `number` is NaN or the value of a numeric or time column. */
+/* One cell as text (length bytes), split at the column's separator when it has one (not '\0'),
+ * blank ends trimmed, empty parts dropped and a repeated part taken once; NULL bytes is a null.
+ * `number` is NaN or the value of a numeric or time column. */
 bool attributes_builder_set(AttributesBuilder *builder, uint32_t row, size_t column,
                             const char *bytes, size_t length, double number, GError **error);
 

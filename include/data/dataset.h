@@ -3,7 +3,8 @@
  *
  * The builder is filled while rows stream in (products, then users, then events). What a row needs
  * to count: a user and a product that are in their models, a quantity that is finite and not 0, a
- * time not after `now` plus one day. Everything dropped is counted by rule with up to five samples. */
+ * time not after `now` plus one day. Everything dropped is counted by rule with up to five samples.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -20,10 +21,11 @@ typedef struct Interactions {
     uint64_t n;
     uint32_t *user;
     uint32_t *item;
-    int64_t *time;    /* µs since 1970 */
-    float *quantity;  /* < 0 is a return, in the raw data set only */
-    uint32_t *order;  /* number of the order (transaction), IDS_NONE where null; NULL when not mapped */
-    float *price;     /* of one piece, NaN where null; NULL when not mapped */
+    int64_t *time;   /* µs since 1970 */
+    float *quantity; /* < 0 is a return, in the raw data set only */
+    uint32_t
+        *order;   /* number of the order (transaction), IDS_NONE where null; NULL when not mapped */
+    float *price; /* of one piece, NaN where null; NULL when not mapped */
 } Interactions;
 
 typedef enum DropRule {
@@ -59,9 +61,9 @@ typedef struct Dataset {
     const Attributes *item_attributes; /* never NULL, maybe of no columns */
     const Attributes *user_attributes;
     Interactions rows;
-    uint64_t *user_start;  /* n_users + 1: rows of a user */
-    int64_t first, last;   /* times of the first and last row; 0, 0 when there is none */
-    uint32_t n_orders;     /* 0 when not mapped */
+    uint64_t *user_start;    /* n_users + 1: rows of a user */
+    int64_t first, last;     /* times of the first and last row; 0, 0 when there is none */
+    uint32_t n_orders;       /* 0 when not mapped */
     uint64_t users_left_out; /* rows of the users model whose key was null, empty or seen before */
     uint64_t items_left_out;
     DropCount dropped[DROP_RULES];
@@ -73,8 +75,8 @@ typedef struct Period {
 } Period;
 
 typedef struct DatasetOptions {
-    int64_t now;           /* µs; the moment against which "future" is judged */
-    int64_t from, to;      /* training period, INT64_MIN and INT64_MAX when open */
+    int64_t now;      /* µs; the moment against which "future" is judged */
+    int64_t from, to; /* training period, INT64_MIN and INT64_MAX when open */
     const Period *excluded;
     size_t n_excluded;
     bool has_order, has_price;
@@ -107,14 +109,15 @@ typedef struct EventRow {
     float price;
 } EventRow;
 
-/* Adds n ≤ IDS_BATCH rows at once, after all users and products; nothing is borrowed after the call.
- * A row that several rules would drop counts under the first of them. ERR_NO_MEMORY, after which the
- * builder is only good for freeing. */
+/* Adds n ≤ IDS_BATCH rows at once, after all users and products; nothing is borrowed after the
+ * call. A row that several rules would drop counts under the first of them. ERR_NO_MEMORY, after
+ * which the builder is only good for freeing. */
 bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, size_t n,
                                 GError **error);
 
-/* Once, at the end. Sorts (parallel counting sort by user, then by time and item within a user) and hands out the raw
- * data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY, ERR_CANCELLED. */
+/* Once, at the end. Sorts (parallel counting sort by user, then by time and item within a user) and
+ * hands out the raw data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY,
+ * ERR_CANCELLED. */
 Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error);
 
 /* Rows before `until`, returns netted: a return takes back the latest earlier purchases of the same

@@ -11,7 +11,7 @@
 
 #include "data/sections.h"
 
-#define IDS_NONE UINT32_MAX
+#define IDS_NONE  UINT32_MAX
 #define IDS_BATCH 32
 
 typedef struct Ids Ids;
@@ -32,7 +32,8 @@ uint32_t ids_find(const Ids *ids, const char *bytes, size_t length);
 void ids_find_batch(const Ids *ids, size_t n, const char *const *bytes, const size_t *lengths,
                     uint32_t *numbers);
 
-/* The bytes of number < count (of a damaged file, or beyond it: an empty id), not NUL-terminated, borrowed from ids. */
+/* The bytes of number < count (of a damaged file, or beyond it: an empty id), not NUL-terminated,
+ * borrowed from ids. */
 const char *ids_get(const Ids *ids, uint32_t number, size_t *length);
 uint32_t ids_count(const Ids *ids);
 

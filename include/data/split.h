@@ -1,5 +1,5 @@
-/* Time windows over a raw data set: who is predictable as of a moment, and what they bought after it
- * (the answer sheet of an evaluation). */
+/* Time windows over a raw data set: who is predictable as of a moment, and what they bought after
+ * it (the answer sheet of an evaluation). */
 #pragma once
 
 #include <stdbool.h>
@@ -20,10 +20,10 @@ typedef enum UserScope {
  * days, anchor). `view` is netted (dataset_before). */
 typedef struct Scope {
     int64_t anchor;
-    uint8_t *user; /* n_users of UserScope */
-    uint8_t *item; /* n_items: 1 when predictable */
-    uint32_t n_users, n_items;             /* predictable ones */
-    uint32_t users_never, users_lapsed;    /* left out, by rule */
+    uint8_t *user;                      /* n_users of UserScope */
+    uint8_t *item;                      /* n_items: 1 when predictable */
+    uint32_t n_users, n_items;          /* predictable ones */
+    uint32_t users_never, users_lapsed; /* left out, by rule */
     uint32_t items_never, items_lapsed;
 } Scope;
 

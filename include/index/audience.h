@@ -12,8 +12,8 @@
 
 typedef struct Members {
     uint32_t n;
-    uint32_t *user; /* best first; equal scores by lower user number */
-    float *score;   /* relative to the first: 1 … 0 */
+    uint32_t *user;       /* best first; equal scores by lower user number */
+    float *score;         /* relative to the first: 1 … 0 */
     uint32_t predictable; /* users it was chosen from */
     uint32_t wanting;     /* of those, how many scored above 0 */
     char *short_because;  /* why it is smaller than asked for, or NULL */
@@ -31,12 +31,13 @@ const uint32_t *snapshot_items_with(const Snapshot *snapshot, const Column *colu
 
 /* One value of a column in a drop-down. */
 typedef struct ValueCount {
-    uint32_t value;  /* number in column->values */
+    uint32_t value;    /* number in column->values */
     uint32_t products; /* predictable products that have it */
 } ValueCount;
 
-/* Values with the given prefix (case-insensitive for ASCII and UTF-8 letters), most products first,
- * then by bytes; skips `offset`, at most `limit` into `list`; *total is how many match. */
+/* Values with the given prefix (case-insensitive for ASCII and UTF-8 letters; NULL: all) that a
+ * predictable product has, most products first, then by bytes; skips `offset`, at most `limit` into
+ * `list`; *total is how many match. Looks at every value. 0 with ERR_NO_MEMORY. */
 uint32_t snapshot_values(const Snapshot *snapshot, const Column *column, const char *prefix,
                          uint32_t offset, uint32_t limit, ValueCount *list, uint32_t *total,
                          GError **error);

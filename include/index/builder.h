@@ -12,20 +12,20 @@
 #include "learn/evaluate.h"
 #include "learn/learner.h"
 
-#define INDEX_LIST_MIN 20   /* stored items per user: at least */
-#define INDEX_LIST_MAX 200  /* and at most */
+#define INDEX_LIST_MIN 20  /* stored items per user: at least */
+#define INDEX_LIST_MAX 200 /* and at most */
 
 typedef struct BuildOptions {
     const char *prediction; /* its id */
     uint32_t version;
-    uint32_t list_length;   /* items stored per user: 2·n clamped to the limits above by the builder */
+    uint32_t list_length; /* items stored per user, say 2·n; clamped to the limits above */
     ListRules rules;
-    const char *card;       /* the model card, a JSON object: stored as it is */
-    const char *report;     /* the quality report, a JSON object */
-    int64_t built_at;       /* µs */
+    const char *card;   /* the model card, a JSON object: stored as it is */
+    const char *report; /* the quality report, a JSON object */
+    int64_t built_at;   /* µs */
     unsigned threads;
     const Cancel *cancel;
-    void (*progress)(void *context, double fraction); /* or NULL */
+    void (*progress)(void *context, double fraction); /* or NULL; on the caller's thread */
     void *progress_context;
 } BuildOptions;
 

@@ -23,16 +23,17 @@ typedef struct Recommendation {
 const char *item_source_name(uint8_t source);
 
 /* A user's list without `excluded` item numbers (n_excluded, any order), at most n ≤ RECOMMEND_MAX
- * into `list`; filled up from the popular products (which obey the purchased-items rule too) when the
- * personal ones run short, or when `user` is IDS_NONE or out of scope. Returns how many; fewer than n
- * only when the catalogue is smaller. Scores of filled-up items continue below the personal ones. */
+ * into `list`; filled up from the popular products (which obey the purchased-items rule too) when
+ * the personal ones run short, or when `user` is IDS_NONE or out of scope. Returns how many; fewer
+ * than n only when the catalogue is smaller. Scores of filled-up items continue below the personal
+ * ones. */
 size_t recommend_user(const Snapshot *snapshot, uint32_t user, size_t n, const uint32_t *excluded,
                       size_t n_excluded, Recommendation *list);
 
 /* The user's stored personal list as the output table has it: at most n. */
 size_t recommend_personal(const Snapshot *snapshot, uint32_t user, size_t n, Recommendation *list);
 
-/* Popular products by decayed purchases, overall, or among those with `value` of `column` when column
- * is not NULL. */
+/* Popular products by decayed purchases, overall, or among those with `value` of `column` when
+ * column is not NULL. */
 size_t recommend_popular(const Snapshot *snapshot, const Column *column, uint32_t value, size_t n,
                          Recommendation *list);

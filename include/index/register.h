@@ -22,10 +22,10 @@ void register_free(Register *reg);
  * register; a damaged snapshot is withdrawn for its previous one. Returns how many serve. */
 size_t register_restore(Register *reg);
 
-/* The path for a new version's file: DATA_DIR/<prediction>/v<version>-<attempt>.snapshot, its folder
- * made. For g_free(). */
-char *register_path(const Register *reg, const char *prediction, uint32_t version,
-                    uint32_t attempt, GError **error);
+/* The path for a new version's file: DATA_DIR/<prediction>/v<version>-<attempt>.snapshot, its
+ * folder made. For g_free(). */
+char *register_path(const Register *reg, const char *prediction, uint32_t version, uint32_t attempt,
+                    GError **error);
 
 /* Takes the reference: serves `snapshot` for its prediction from now on and writes CURRENT (the one
  * before stays named as previous). */
@@ -37,19 +37,20 @@ Snapshot *register_acquire(Register *reg, const char *prediction);
 /* Stops serving a prediction (it was deleted) and removes its files. */
 void register_withdraw(Register *reg, const char *prediction);
 
-/* Removes files of the prediction whose version is not in keep[0 … n-1] nor serving or previous, and
- * those of earlier attempts at a kept one. What is newer than all of these is being made and stays. */
+/* Removes files of the prediction whose version is not in keep[0 … n-1] nor serving or previous,
+ * and those of earlier attempts at a kept one. What is newer than all of these is being made and
+ * stays. */
 void register_prune(Register *reg, const char *prediction, const uint32_t *keep, size_t n);
 
 /* The file of a stored version, NULL when it is gone. For g_free(). */
 char *register_find_file(const Register *reg, const char *prediction, uint32_t version);
 
 typedef struct RegisterStatus {
-    size_t serving;      /* predictions */
-    uint64_t bytes;      /* mapped */
-    uint64_t swaps;      /* since the start */
-    uint64_t damaged;    /* files refused since the start */
-    bool verifying;      /* checksums are still being looked at */
+    size_t serving;   /* predictions */
+    uint64_t bytes;   /* mapped */
+    uint64_t swaps;   /* since the start */
+    uint64_t damaged; /* files refused since the start */
+    bool verifying;   /* checksums are still being looked at */
 } RegisterStatus;
 
 RegisterStatus register_status(Register *reg);

@@ -3,10 +3,10 @@
  * All learners are fitted on rows before the validation window and compared on it (paired bootstrap
  * of NDCG@k). A learner that is no baseline wins only if it beats the best baseline outside the
  * interval; else the baseline is taken and the report says so. All are then fitted again on rows
- * before the test window and reported there. The `auto` policy for purchased items is decided on the
- * validation window: repeats are allowed when the best NDCG over all relevant items is higher with
- * them. When no window holds a user to judge by, nothing is measured: personal frequency is taken
- * where anybody bought a product again, else popularity.
+ * before the test window and reported there. The `auto` policy for purchased items is decided on
+ * the validation window: repeats are allowed when the best NDCG over all relevant items is higher
+ * with them. When no window holds a user to judge by, nothing is measured: personal frequency is
+ * taken where anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):
@@ -23,9 +23,9 @@
  *                    "against_best_baseline": null (the best baseline itself, or not measured) or
  *                        {"ndcg_difference": <interval>, "better": bool}}]}
  *
- * Grades: A, measurably better than popularity and than the best baseline on the test window, and at
- * least one list in ten is hit; B, measurably better than popularity only; C, not even that, fewer
- * than 100 users to judge by, or nothing measured. */
+ * Grades: A, measurably better than popularity and than the best baseline on the test window, and
+ * at least one list in ten is hit; B, measurably better than popularity only; C, not even that,
+ * fewer than 100 users to judge by, or nothing measured. */
 #pragma once
 
 #include <stdbool.h>

@@ -49,13 +49,14 @@ struct Learner {
      * never on an HTTP thread. */
     void (*score_users)(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile);
 
-    /* scores[u] for every user u: how much u wants the n given items together. One item gives its own
-     * score; several give the sum of their scores, where a learner of factors sums before it clips
-     * at 0 (an item that u would not want then counts against the others). Thread-safe. */
+    /* scores[u] for every user u: how much u wants the n given items together. One item gives its
+     * own score; several give the sum of their scores, where a learner of factors sums before it
+     * clips at 0 (an item that u would not want then counts against the others). Thread-safe. */
     void (*score_items)(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores);
 
-    /* The arrays as sections "learner.…"; load borrows from the mapped file, checks shapes and values
-     * against n_users and n_items so that scoring stays within the arrays, else ERR_DAMAGED. */
+    /* The arrays as sections "learner.…"; load borrows from the mapped file, checks shapes and
+     * values against n_users and n_items so that scoring stays within the arrays, else ERR_DAMAGED.
+     */
     bool (*save)(const Fitted *fitted, SectionsWriter *writer, GError **error);
     Fitted *(*load)(const Sections *sections, uint32_t n_users, uint32_t n_items, GError **error);
 

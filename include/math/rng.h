@@ -11,6 +11,6 @@ typedef struct Rng {
 /* Streams of one seed are independent: use one per row or block, never one per thread. */
 void rng_init(Rng *rng, uint64_t seed, uint64_t stream);
 uint64_t rng_next(Rng *rng);
-double rng_uniform(Rng *rng);                   /* [0, 1) */
-uint32_t rng_below(Rng *rng, uint32_t limit);   /* [0, limit), unbiased */
-float rng_normal(Rng *rng);                     /* mean 0, variance 1 */
+double rng_uniform(Rng *rng);                 /* [0, 1) */
+uint32_t rng_below(Rng *rng, uint32_t limit); /* [0, limit), unbiased */
+float rng_normal(Rng *rng);                   /* mean 0, variance 1 */

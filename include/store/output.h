@@ -5,10 +5,11 @@
  *   <schema>.recommendations_<prediction>_rows       partitioned by model_version
  *   <schema>.recommendations_<prediction>_rows_v<n>  one version
  *   <schema>.shortlist_pointer                       (prediction, version)
- * with - of an id written as _. Columns: primary_key uuid (UUIDv5 of prediction, user and rank: the
- * same across versions), user_unique_id and recommended_item_id (types of the shop's own keys),
- * last_update_date timestamptz, ranking smallint, score real, probability real (NULL until a version
- * is calibrated), source text, model_version integer. */
+ * with - of an id written as _ (a partition's name is cut, and told apart by a checksum, when it
+ * would exceed PostgreSQL's 63 bytes). Columns: primary_key uuid (UUIDv5 of prediction, user and
+ * rank: the same across versions), user_unique_id and recommended_item_id (types of the shop's own
+ * keys), last_update_date timestamptz, ranking smallint, score real, probability real (NULL until a
+ * version is calibrated), source text, model_version integer. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,25 +32,30 @@ typedef struct OutputRow {
 
 typedef struct Output Output;
 
-/* Makes schema, table, view and pointer where they are missing and an empty, detached partition for
- * `version` (dropping a half-filled one of an earlier attempt). ERR_INVALID with the GRANT that is
- * missing; ERR_UNAVAILABLE. */
+/* Makes schema, table, view and pointer where they are missing and begins an empty partition for
+ * `version`. From here to output_finish() is one transaction: what is not finished leaves no trace.
+ * ERR_INVALID with the GRANT that is missing; ERR_CONFLICT when the names belong to another
+ * prediction or the shop's keys changed their type since the table was made; ERR_UNAVAILABLE. */
 Output *output_begin(const SourceSettings *source, const char *prediction, const Model *users,
                      const Model *products, uint32_t version, int64_t last_update, GError **error);
 
 /* Streams rows by binary COPY; any order, but a user's rows together. */
 bool output_write(Output *output, const OutputRow *rows, size_t n, GError **error);
 
-/* Ends the COPY, builds the key, attaches the partition: nobody sees it yet. *rows: how many. */
+/* Ends the COPY, builds the keys (primary_key; user_unique_id), attaches the partition, in place of
+ * an earlier attempt's: nobody sees it yet, unless that version is pointed at already. *rows: how
+ * many. ERR_INVALID, ERR_NO_SPACE, ERR_TIMEOUT (a reader held the table's lock), ERR_UNAVAILABLE.
+ */
 bool output_finish(Output *output, uint64_t *rows, GError **error);
-void output_free(Output *output); /* without a finish: the partition is dropped */
+void output_free(Output *output); /* without a finish: nothing was written */
 
-/* Points the view at a version whose partition is attached. Readers in a running query keep theirs. */
+/* Points the view at a version whose partition is attached. Readers in a running query keep
+ * theirs. ERR_NOT_FOUND when it is not attached. */
 bool output_point(const SourceSettings *source, const char *prediction, uint32_t version,
                   GError **error);
 
-/* DETACH … CONCURRENTLY and drop of every partition not in keep[] and not pointed at. Never waits for
- * readers longer than a few seconds: what is still read goes next time. */
+/* DETACH … CONCURRENTLY and drop of every partition not in keep[] and not pointed at. Never waits
+ * for readers longer than a few seconds: what is still read goes next time. */
 bool output_prune(const SourceSettings *source, const char *prediction, const uint32_t *keep,
                   size_t n, GError **error);
 

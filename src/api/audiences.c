@@ -80,6 +80,12 @@ static bool check_audience(Api *api, const cJSON *body, const void *spec, const 
     return true;
 }
 
+static void advise_audience(const void *spec, int code, Response *response)
+{
+    if (code == ERR_NOT_READY)
+        served_hint(((const Audience *)spec)->prediction, response);
+}
+
 /* ---- what is computed ---- */
 
 static void write_count(JsonWriter *json, const char *name, bool known, uint32_t count)
@@ -127,6 +133,7 @@ const Resource AUDIENCES = {
     .free = free_audience,
     .id = audience_id,
     .check = check_audience,
+    .advise = advise_audience,
     .describe = describe_audience,
     .version = version_of,
 };

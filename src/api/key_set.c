@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "state.h"
 #include "store/keys.h"
 
@@ -42,30 +43,36 @@ static char *copy_text(const AuthKey *keys, size_t n)
     return g_strdup(buffer_text(&text));
 }
 
-/* Writes the copy when it says something new. */
-static bool write_copy(const Api *api, char *takes_text, GError **error)
+/* Whether the keys are not what they were last time; from now on they are. */
+static bool has_changed(State *state, const char *text)
 {
-    State *state = api_state(api);
-    g_autofree char *text = takes_text;
+    char *now = g_strdup(text);
     pthread_mutex_lock(&state->lock);
-    bool same = g_strcmp0(state->key_copy, text) == 0;
+    bool changed = g_strcmp0(state->key_copy, now) != 0;
+    if (changed) {
+        char *before = state->key_copy;
+        state->key_copy = now;
+        now = before;
+    }
     pthread_mutex_unlock(&state->lock);
-    if (same)
-        return true;
+    g_free(now);
+    return changed;
+}
+
+/* Writes the copy when it says something new. The service works without it: a full disk is logged,
+ * once per change. */
+static void write_copy(const Api *api, char *takes_text)
+{
+    g_autofree char *text = takes_text;
+    if (!has_changed(api_state(api), text))
+        return;
     g_autofree char *path = copy_path(api);
     g_autoptr(GError) failure = NULL;
     if (!g_file_set_contents_full(path, text, (gssize)strlen(text),
                                   G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
-                                  0600, &failure)) {
-        error_set(error, ERR_NO_SPACE, "cannot keep a copy of the keys: %s", failure->message);
-        return false;
-    }
-    pthread_mutex_lock(&state->lock);
-    char *old = state->key_copy;
-    state->key_copy = g_steal_pointer(&text);
-    pthread_mutex_unlock(&state->lock);
-    g_free(old);
-    return true;
+                                  0600, &failure))
+        log_event(LOG_WARNING, "cannot keep a copy of the keys", "error",
+                  LOG_STRING(failure->message), NULL);
 }
 
 bool api_refresh_keys(Api *api, GError **error)
@@ -82,7 +89,8 @@ bool api_refresh_keys(Api *api, GError **error)
         set[i].expires_at = key->expires_at;
     }
     auth_replace(api->auth, set, keys->n);
-    return write_copy(api, copy_text(set, keys->n), error);
+    write_copy(api, copy_text(set, keys->n));
+    return true;
 }
 
 static bool read_hash(const char *text, uint8_t hash[AUTH_HASH_BYTES])

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "cursor.h"
 #include "spec/fields.h"
 #include "store/keys.h"
@@ -121,10 +122,15 @@ HANDLER(keys_create_one)
     g_autofree char *text = NULL;
     g_autoptr(Key) key = keys_create(api->store, input.name, scopes,
                                      expires ? input.expires_at : 0, &text, &error);
-    if (key && api_refresh_keys(api, &error))
-        answer_created(key, text, response);
-    else
+    if (!key) {
         response_error(response, error);
+        return;
+    }
+    answer_created(key, text, response);
+    /* The text is shown only now, so this is no reason to hide it: the keeper refreshes soon. */
+    if (!api_refresh_keys(api, &error))
+        log_failure("a new key does not open this process yet", error);
+    g_clear_error(&error);
 }
 
 /* Where the page begins: after the key that its cursor names; at the start when that was revoked. */

@@ -47,6 +47,13 @@ static void unknown_source(const Api *api, const char *name, Faults *faults)
                near ? (const char *const *)near : known, "there is no source \"%s\"", name);
 }
 
+/* Any text will do where the database is not concerned. */
+static void set_if_missing(cJSON *body, const char *name)
+{
+    if (body && !json_member(body, name))
+        cJSON_AddStringToObject(body, name, "any");
+}
+
 /* The body without its faulty members, if a model can be read from that: so the database's faults
  * are found in the same answer as the others. */
 static Model *read_despite(const cJSON *body, const Faults *faults)
@@ -58,6 +65,8 @@ static Model *read_despite(const cJSON *body, const Faults *faults)
         if (pointer[0] == '/' && parts[1])
             cJSON_DeleteItemFromObjectCaseSensitive(rest, parts[1]);
     }
+    set_if_missing(rest, "name");
+    set_if_missing(rest, "id");
     g_autoptr(Faults) ignored = faults_new();
     return rest ? model_read(rest, ignored) : NULL;
 }

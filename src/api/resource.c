@@ -109,6 +109,15 @@ static void answer_changed(const Resource *resource, Api *api, const Document *d
     response_header(response, "Location", location);
 }
 
+static void fail_check(const Resource *resource, const void *spec, GError *takes_error,
+                       Response *response)
+{
+    int code = error_code(takes_error);
+    response_error(response, takes_error);
+    if (resource->advise && spec)
+        resource->advise(spec, code, response);
+}
+
 /* Reads and checks a whole body; NULL when the answer was given. */
 static void *read_checked(const Resource *resource, Api *api, const cJSON *body, const void *before,
                           Response *response)
@@ -120,7 +129,7 @@ static void *read_checked(const Resource *resource, Api *api, const cJSON *body,
         faults_add(faults, "/id", "immutable", "leave it out", NULL,
                    "the id of a %s cannot be changed", resource->noun);
     if (!resource->check(api, body, spec, before, faults, &error))
-        response_error(response, error);
+        fail_check(resource, spec, error, response);
     else if (!response_faults(response, faults))
         return spec;
     if (spec)

@@ -29,6 +29,9 @@ typedef struct Resource {
     bool (*check)(Api *api, const cJSON *body, const void *spec, const void *before,
                   Faults *faults, GError **error);
 
+    /* Adds a hint to the answer of an error of check(). May be NULL. */
+    void (*advise)(const void *spec, int error_code, Response *response);
+
     /* May it be forgotten? Then does what belongs to forgetting. NULL: nothing. */
     bool (*forget)(Api *api, const void *spec, int64_t revision, GError **error);
 

@@ -4,7 +4,7 @@
 #include "resource.h"
 #include "store/versions.h"
 
-static void hint_to_train(const char *prediction, Response *response)
+void served_hint(const char *prediction, Response *response)
 {
     g_autofree char *hint =
         g_strdup_printf("train it: POST /v1/predictions/%s/trainings", prediction);
@@ -20,7 +20,7 @@ Snapshot *served_inline(Api *api, Request *request, Response *response)
     response_fail(response, ERR_NOT_READY,
                   "no version serves prediction \"%s\": it is unknown, or not trained yet",
                   prediction);
-    hint_to_train(prediction, response);
+    served_hint(prediction, response);
     return NULL;
 }
 
@@ -41,7 +41,7 @@ void served_fail(Api *api, const char *prediction, GError *takes_error, Response
     bool not_ready = error_code(takes_error) == ERR_NOT_READY;
     resource_fail(&PREDICTIONS, api, prediction, takes_error, response);
     if (not_ready)
-        hint_to_train(prediction, response);
+        served_hint(prediction, response);
 }
 
 bool served_version(Api *api, const char *prediction, uint32_t *version, GError **error)

@@ -19,5 +19,8 @@ Snapshot *served_find(Api *api, const char *prediction, GError **error);
 /* Answers such an error, with what to do about it as a hint. */
 void served_fail(Api *api, const char *prediction, GError *takes_error, Response *response);
 
+/* The hint of such an answer: how to train. */
+void served_hint(const char *prediction, Response *response);
+
 /* The version that serves or, when this process serves none, the active one in the store; 0: none. */
 bool served_version(Api *api, const char *prediction, uint32_t *version, GError **error);

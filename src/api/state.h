@@ -12,7 +12,7 @@ typedef struct State {
     ListLengths list_lengths;
     pthread_mutex_t lock; /* guards what follows */
     Server *server;
-    char *key_copy; /* what the data folder's copy of the keys holds, NULL: unknown */
+    char *key_copy; /* what was last written to the data folder, NULL: nothing yet */
 } State;
 
 /* NULL before the server runs and once it stops. Thread-safe. */

@@ -110,8 +110,11 @@ static bool is_near(const gunichar *name, size_t length, const char *known, size
     g_autofree gunichar *other = folded(known, &known_length);
     if (!other)
         return false;
-    *distance = distance_between(name, length, other, known_length);
-    if (*distance <= limit && *distance < MAX(length, known_length))
+    size_t longer = MAX(length, known_length), shorter = MIN(length, known_length);
+    *distance = longer - shorter;
+    if (*distance <= limit)
+        *distance = distance_between(name, length, other, known_length);
+    if (*distance <= limit && *distance < longer)
         return true;
     return length < known_length && memcmp(name, other, length * sizeof *name) == 0;
 }

@@ -13,8 +13,11 @@
 
 /* The name of each kind in the section ".columns". */
 static const char *const kind_names[] = {
-    [COLUMN_CATEGORICAL] = "categorical", [COLUMN_NUMERIC] = "numeric", [COLUMN_TEXT] = "text",
-    [COLUMN_TIME] = "time",               [COLUMN_ID] = "id",
+    [COLUMN_CATEGORICAL] = "categorical",
+    [COLUMN_NUMERIC] = "numeric",
+    [COLUMN_TEXT] = "text",
+    [COLUMN_TIME] = "time",
+    [COLUMN_ID] = "id",
 };
 
 typedef struct AttributesOwner {
@@ -276,7 +279,8 @@ Attributes *attributes_map(const Sections *sections, const char *prefix, GError 
         attributes_owner_new((size_t)cJSON_GetArraySize(list), n_rows, true);
     size_t index = 0;
     const cJSON *item;
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         Column *column = &attributes->columns[index];
         column->n_rows = n_rows;
         if (!read_column(item, column)) {

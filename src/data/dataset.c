@@ -115,8 +115,8 @@ void dataset_unref(Dataset *dataset)
 uint64_t dataset_bytes(const Dataset *dataset)
 {
     const Interactions *rows = &dataset->rows;
-    uint64_t row = sizeof *rows->user + sizeof *rows->item + sizeof *rows->time +
-                   sizeof *rows->quantity;
+    uint64_t row =
+        sizeof *rows->user + sizeof *rows->item + sizeof *rows->time + sizeof *rows->quantity;
     if (rows->order)
         row += sizeof *rows->order;
     if (rows->price)
@@ -124,6 +124,5 @@ uint64_t dataset_bytes(const Dataset *dataset)
     return sizeof(DatasetOwner) + rows->n * row +
            ((uint64_t)dataset->n_users + 1) * sizeof *dataset->user_start +
            ids_bytes(dataset->users) + ids_bytes(dataset->items) +
-           attributes_bytes(dataset->item_attributes) +
-           attributes_bytes(dataset->user_attributes);
+           attributes_bytes(dataset->item_attributes) + attributes_bytes(dataset->user_attributes);
 }

@@ -323,7 +323,8 @@ Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, G
     dataset->users_left_out = builder->users_left_out;
     dataset->items_left_out = builder->items_left_out;
     drops_copy(dataset->dropped, builder->dropped);
-    /* From here on only the numbers of orders count: their text goes before sorting needs memory. */
+    /* From here on only the numbers of orders count: their text goes before sorting needs memory.
+     */
     g_clear_pointer(&builder->orders, ids_free);
     if (!dataset_sort(dataset, builder->chunks, cancel, error))
         return NULL;

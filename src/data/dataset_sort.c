@@ -275,8 +275,8 @@ static bool sort_within_users(Dataset *dataset, const Cancel *cancel, GError **e
     unsigned threads = (unsigned)CLAMP(wanted, 1, parallel_threads(0));
     g_autofree Scratch *scratch = g_new0(Scratch, threads);
     UserSort sort = {dataset, scratch};
-    bool is_done = parallel_for(dataset->n_users, USERS_PER_BLOCK, threads, sort_users, &sort,
-                                cancel, error);
+    bool is_done =
+        parallel_for(dataset->n_users, USERS_PER_BLOCK, threads, sort_users, &sort, cancel, error);
     for (unsigned i = 0; i < threads; i++) {
         g_free(scratch[i].keys);
         g_free(scratch[i].orders);

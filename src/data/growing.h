@@ -1,5 +1,5 @@
-/* An array that grows by doubling while its length is not known; large ones move by remapping pages,
- * so that growing does not hold them twice. */
+/* An array that grows by doubling while its length is not known; large ones move by remapping
+ * pages, so that growing does not hold them twice. */
 #pragma once
 
 #include <stdbool.h>

@@ -8,10 +8,12 @@
 
 #include "base/error.h"
 
-#define SLOTS_MIN 64
-#define BYTES_MIN 4096
+#define SLOTS_MIN    64
+#define BYTES_MIN    4096
+/* About a cache line of slots: beyond it, guessing would wait for memory itself. */
+#define GUESS_PROBES 8
 /* A slot holds number + 1 in 32 bits, and IDS_NONE is no number. */
-#define COUNT_MAX (UINT32_MAX - 1)
+#define COUNT_MAX    (UINT32_MAX - 1)
 
 /* Slots are at most half full. A slot is the upper half of the hash over number + 1, or 0 when
  * empty; the lower half of the hash says where the search begins. */
@@ -165,6 +167,18 @@ static bool reserve(Ids *ids, size_t n, const size_t *lengths, GError **error)
            reserve_bytes(ids, n_bytes, error);
 }
 
+/* The number that the key most likely has, without looking at its bytes; may be beyond count. */
+static uint32_t guess_number(const Ids *ids, uint64_t hash)
+{
+    uint64_t mask = ids->n_slots - 1;
+    for (uint64_t probe = 0; probe < GUESS_PROBES; probe++) {
+        uint64_t slot = ids->slots[(hash + probe) & mask];
+        if (slot == 0 || slot_matches(slot, hash))
+            return slot_number(slot);
+    }
+    return IDS_NONE;
+}
+
 /* Three dependent loads lead to an id (slot, start, bytes). Each pass asks for the next of them for
  * the whole batch, so that the batch waits for memory three times and not each id. */
 static void prefetch_batch(const Ids *ids, size_t n, const char *const *bytes,
@@ -177,7 +191,7 @@ static void prefetch_batch(const Ids *ids, size_t n, const char *const *bytes,
         __builtin_prefetch(&ids->slots[keys[i].hash & mask]);
     }
     for (size_t i = 0; i < n; i++) {
-        numbers[i] = slot_number(ids->slots[keys[i].hash & mask]);
+        numbers[i] = guess_number(ids, keys[i].hash);
         if (numbers[i] < ids->count)
             __builtin_prefetch(&ids->starts[numbers[i]]);
     }
@@ -315,12 +329,10 @@ bool ids_save(const Ids *ids, SectionsWriter *writer, const char *prefix, GError
 Ids *ids_map(const Sections *sections, const char *prefix, GError **error)
 {
     uint64_t n_slots, n_starts, n_bytes;
-    const uint64_t *slots =
-        map_part(sections, prefix, "slots", sizeof *slots, &n_slots, error);
+    const uint64_t *slots = map_part(sections, prefix, "slots", sizeof *slots, &n_slots, error);
     if (!slots)
         return NULL;
-    const uint64_t *starts =
-        map_part(sections, prefix, "starts", sizeof *starts, &n_starts, error);
+    const uint64_t *starts = map_part(sections, prefix, "starts", sizeof *starts, &n_starts, error);
     if (!starts)
         return NULL;
     const char *bytes = map_part(sections, prefix, "bytes", 1, &n_bytes, error);

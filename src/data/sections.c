@@ -18,7 +18,7 @@
 #define VERIFY_BYTES (4u << 20)
 
 struct Sections {
-    const char *data; /* the whole file */
+    const char *data;          /* the whole file */
     uint64_t size, arrays_end; /* the table follows the arrays */
     SectionEntry *table; /* a copy: what is named and where stays known, whatever the disk does */
     uint32_t n_sections;
@@ -40,8 +40,7 @@ static bool map_file(Sections *sections, int fd, GError **error)
         return damaged("it is shorter than its header", error);
     void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED) {
-        error_set(error, ERR_NO_MEMORY, "mapping a file of sections failed: %s",
-                  g_strerror(errno));
+        error_set(error, ERR_NO_MEMORY, "mapping a file of sections failed: %s", g_strerror(errno));
         return false;
     }
     sections->data = data;
@@ -76,8 +75,8 @@ static bool entry_fits(const Sections *sections, const SectionEntry *entry)
 {
     uint64_t length, end;
     return entry->name[0] != '\0' && memchr(entry->name, '\0', sizeof entry->name) &&
-           entry->element_size > 0 && entry->zero == 0 &&
-           entry->offset >= sizeof(SectionsHeader) && entry->offset % SECTIONS_ALIGNMENT == 0 &&
+           entry->element_size > 0 && entry->zero == 0 && entry->offset >= sizeof(SectionsHeader) &&
+           entry->offset % SECTIONS_ALIGNMENT == 0 &&
            !__builtin_mul_overflow(entry->count, (uint64_t)entry->element_size, &length) &&
            !__builtin_add_overflow(entry->offset, length, &end) && end <= sections->arrays_end;
 }

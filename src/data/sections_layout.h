@@ -17,7 +17,7 @@ typedef struct SectionsHeader {
     char magic[8];
     uint32_t version;
     uint32_t n_sections;
-    uint64_t file_size; /* the table is the file's end */
+    uint64_t file_size;  /* the table is the file's end */
     uint64_t table_hash; /* XXH3 of the table */
     uint64_t zero[4];
 } SectionsHeader;

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-#define RECENT_DAYS 365
+#define RECENT_DAYS      365
 /* Longer than any data; keeps sums of moments within 64 bits. */
 #define HORIZON_DAYS_MAX 1000000
 

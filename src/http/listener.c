@@ -1,6 +1,7 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -11,7 +12,9 @@
 
 #include "base/error.h"
 
-#define BACKLOG 1024
+#define BACKLOG      1024
+#define FLAGS_OFFSET 13 /* in the TCP header */
+#define FLAG_SYN     0x02
 
 static struct addrinfo *resolve(const char *address, uint16_t port, GError **error)
 {
@@ -62,4 +65,17 @@ int listener_open(const char *address, uint16_t port, uint16_t *bound, GError **
     error_set(error, ERR_INVALID, "cannot listen on %s port %u: %s", address, port,
               g_strerror(fault));
     return -1;
+}
+
+void listener_drop_new(int fd)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, FLAG_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog filter = {.len = G_N_ELEMENTS(code), .filter = code};
+    /* Without it, a connection made in these microseconds is reset: no reason not to stop. */
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }

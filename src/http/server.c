@@ -73,6 +73,7 @@ struct Server {
     Metrics *metrics;
     struct MHD_Daemon *daemon;
     size_t memory_limit; /* per connection, in libmicrohttpd */
+    int listener;
     uint16_t port;
     char *default_host;
     atomic_bool draining;
@@ -521,7 +522,7 @@ static bool read_pem(const char *path, char **text, GError **error)
     return false;
 }
 
-static bool start_daemon(Server *server, int listener, GError **error)
+static bool start_daemon(Server *server, GError **error)
 {
     const Settings *settings = server->options.settings;
     unsigned flags =
@@ -539,7 +540,7 @@ static bool start_daemon(Server *server, int listener, GError **error)
         secure[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, tls.key};
     }
     server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, listener,
+        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listener,
         MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT,
         MAX(settings->connections_max, threads), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         server->memory_limit, MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)MEMORY_STEP,
@@ -562,6 +563,8 @@ static void server_free(Server *server)
     metrics_free(server->metrics);
     limiter_free(server->gate.limiter);
     router_free(server->gate.router);
+    if (server->listener >= 0)
+        close(server->listener);
     g_free(server->default_host);
     g_free(server);
 }
@@ -586,20 +589,19 @@ static bool start_parts(Server *server, GError **error)
 static bool start_listening(Server *server, GError **error)
 {
     const Settings *settings = server->options.settings;
-    int listener = listener_open(settings->listen_address, settings->port, &server->port, error);
-    if (listener < 0)
+    server->listener =
+        listener_open(settings->listen_address, settings->port, &server->port, error);
+    if (server->listener < 0)
         return false;
     server->default_host = g_strdup_printf("%s:%u", settings->listen_address, server->port);
-    if (start_daemon(server, listener, error))
-        return true;
-    close(listener);
-    return false;
+    return start_daemon(server, error);
 }
 
 Server *server_start(const ServerOptions *options, GError **error)
 {
     Server *server = g_new0(Server, 1);
     server->options = *options;
+    server->listener = -1;
     if (start_parts(server, error) && start_listening(server, error))
         return server;
     if (server->offload)
@@ -613,23 +615,23 @@ uint16_t server_port(const Server *server)
     return server->port;
 }
 
-/* What the kernel has accepted for us must not be reset: it is served, then the socket closes. */
+/* What the kernel has accepted for us must not be reset: it is served. The socket stops listening
+ * but stays open, since a thread of libmicrohttpd may still be about to name it to epoll. */
 static void close_listener(Server *server)
 {
-    int listener = MHD_quiesce_daemon(server->daemon);
-    if (listener < 0)
-        return;
+    listener_drop_new(server->listener);
+    MHD_quiesce_daemon(server->daemon);
     while (true) {
         struct sockaddr_storage address;
         socklen_t length = sizeof address;
-        int fd =
-            accept4(listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(server->listener, (struct sockaddr *)&address, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
             break;
         if (fd >= 0)
             MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, length);
     }
-    close(listener);
+    shutdown(server->listener, SHUT_RDWR);
 }
 
 static void drain(Server *server)

@@ -130,7 +130,7 @@ bool target_parse(Target *target, const char *raw, size_t length, char *scratch,
     size_t skipped = authority_length(raw, length);
     raw += skipped;
     length -= skipped;
-    const char *mark = memchr(raw, '?', length);
+    const char *mark = length > 0 ? memchr(raw, '?', length) : NULL;
     size_t path_length = mark ? (size_t)(mark - raw) : length;
     target->n_arguments = 0;
     scratch = target_parse_path(target, raw, path_length, scratch, error);

@@ -93,8 +93,8 @@ const uint32_t *snapshot_items_with(const Snapshot *snapshot, const Column *colu
                                     uint32_t *n)
 {
     uint32_t most;
-    const uint32_t *items = inverted_list(
-        snapshot, (size_t)(column - snapshot->attributes->columns), value, &most);
+    const uint32_t *items =
+        inverted_list(snapshot, (size_t)(column - snapshot->attributes->columns), value, &most);
     *n = 0;
     while (*n < most && items[*n] < snapshot->meta.n_items)
         ++*n;

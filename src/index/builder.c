@@ -133,6 +133,6 @@ bool index_build(const char *path, const Fitted *fitted, const Dataset *view, co
            store_histories(writer, histories, error) &&
            store_popular(writer, popular, view, error) &&
            store_columns(writer, popular, view->item_attributes, error) &&
-           fitted->learner->save(fitted, writer, error) &&
-           cancel_check(options->cancel, error) && sections_finish(writer, error);
+           fitted->learner->save(fitted, writer, error) && cancel_check(options->cancel, error) &&
+           sections_finish(writer, error);
 }

@@ -131,8 +131,7 @@ static Lists *lists_allocate(const Scope *scope, uint32_t n_users, uint32_t stri
 static void number_rows(Lists *lists, const Scope *scope, uint32_t n_users)
 {
     for (uint32_t user = 0; user < n_users; user++) {
-        bool predictable =
-            scope->user[user] == USER_PREDICTABLE && lists->n_rows < scope->n_users;
+        bool predictable = scope->user[user] == USER_PREDICTABLE && lists->n_rows < scope->n_users;
         lists->row[user] = predictable ? lists->n_rows : IDS_NONE;
         if (predictable)
             lists->user[lists->n_rows++] = user;

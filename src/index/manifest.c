@@ -90,8 +90,7 @@ GPtrArray *manifest_read(const char *data_dir, GError **error)
         return NULL;
     }
     const cJSON *row;
-    cJSON_ArrayForEach(row, rows)
-        read_entry(manifest, row);
+    cJSON_ArrayForEach(row, rows) read_entry(manifest, row);
     return g_steal_pointer(&manifest);
 }
 

@@ -16,8 +16,9 @@
 
 #define VERIFIER_NICE 10
 
-/* What a prediction serves. The one before is kept until the next swap, so that its unmapping, which
- * takes milliseconds for a large file, never falls to the request that drops its last reference. */
+/* What a prediction serves. The one before is kept until the next swap, so that its unmapping,
+ * which takes milliseconds for a large file, never falls to the request that drops its last
+ * reference. */
 typedef struct Serving {
     Snapshot *now;
     Snapshot *retired; /* or NULL */
@@ -28,8 +29,8 @@ struct Register {
     /* Guards the table: taken by requests, held for a look-up and a count. */
     pthread_mutex_t lock;
     GHashTable *table; /* prediction → Serving */
-    /* One change at a time: guards CURRENT and its copy, held while they are written. Requests never
-     * take it. Taken before `lock`. */
+    /* One change at a time: guards CURRENT and its copy, held while they are written. Requests
+     * never take it. Taken before `lock`. */
     pthread_mutex_t change;
     GPtrArray *manifest;
     atomic_uint_fast64_t swaps, damaged;
@@ -321,8 +322,8 @@ size_t register_restore(Register *reg)
     return serving;
 }
 
-char *register_path(const Register *reg, const char *prediction, uint32_t version,
-                    uint32_t attempt, GError **error)
+char *register_path(const Register *reg, const char *prediction, uint32_t version, uint32_t attempt,
+                    GError **error)
 {
     if (!files_is_safe(prediction)) {
         error_set(error, ERR_INVALID, "a prediction's id must be a slug");

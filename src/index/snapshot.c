@@ -91,14 +91,15 @@ static bool open_lists(Snapshot *snapshot, GError **error)
     uint64_t places = (uint64_t)meta->n_rows * meta->stride;
     return (snapshot->user_scope = exactly(sections, "scope.user", 1, meta->n_users, error)) &&
            (snapshot->item_scope = exactly(sections, "scope.item", 1, meta->n_items, error)) &&
-           (snapshot->list_row = exactly(sections, "lists.row", sizeof(uint32_t), meta->n_users,
-                                         error)) &&
+           (snapshot->list_row =
+                exactly(sections, "lists.row", sizeof(uint32_t), meta->n_users, error)) &&
            (snapshot->list_count = exactly(sections, "lists.count", 1, meta->n_rows, error)) &&
            (snapshot->list_item =
                 exactly(sections, "lists.item", sizeof(uint32_t), places, error)) &&
-           (snapshot->list_score = exactly(sections, "lists.score", sizeof(float), places, error)) &&
-           (snapshot->popular_item = exactly(sections, "popular.item", sizeof(uint32_t),
-                                             meta->n_popular, error)) &&
+           (snapshot->list_score =
+                exactly(sections, "lists.score", sizeof(float), places, error)) &&
+           (snapshot->popular_item =
+                exactly(sections, "popular.item", sizeof(uint32_t), meta->n_popular, error)) &&
            (snapshot->popular_weight =
                 exactly(sections, "popular.weight", sizeof(float), meta->n_items, error));
 }
@@ -156,8 +157,8 @@ static bool open_learner(Snapshot *snapshot, GError **error)
         error_set(error, ERR_DAMAGED, "the snapshot was made by a learner this program lacks");
         return false;
     }
-    snapshot->fitted = learner->load(snapshot->sections, snapshot->meta.n_users,
-                                     snapshot->meta.n_items, error);
+    snapshot->fitted =
+        learner->load(snapshot->sections, snapshot->meta.n_users, snapshot->meta.n_items, error);
     return snapshot->fitted != NULL;
 }
 
@@ -190,8 +191,7 @@ Snapshot *snapshot_ref(Snapshot *snapshot)
 
 void snapshot_unref(Snapshot *snapshot)
 {
-    if (!snapshot ||
-        atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
+    if (!snapshot || atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
         return;
     fitted_free(snapshot->fitted);
     attributes_free(snapshot->attributes);

@@ -1,4 +1,5 @@
-/* The values of a mapped column as people look for them: by prefix, and by what they meant to type. */
+/* The values of a mapped column as people look for them: by prefix, and by what they meant to type.
+ */
 #include <string.h>
 
 #include "base/error.h"

@@ -248,7 +248,8 @@ static bool stage_fit(Training *training, GError **error)
     FitContext context = {.as_of = anchor,
                           .seed = training->seed,
                           .threads = training->context->settings->training_threads,
-                          .cancel = training->run->cancel};
+                          .cancel = training->run->cancel,
+                          .raw = training->raw};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     stage_leave(training);
     return training->fitted != NULL;

@@ -7,7 +7,7 @@
 #include "math/stats.h"
 #include "quality_report.h"
 
-#define RESAMPLES 1000u
+#define RESAMPLES    1000u
 /* Intervals of a mean over so many are narrow enough for any decision here. */
 #define USERS_JUDGED 20000u
 
@@ -65,7 +65,8 @@ static void report_progress(Chooser *chooser, const Learner *learner, const char
     if (options->progress) {
         g_autofree char *what = g_strdup_printf("%s, %s window", learner->title, window);
         options->progress(options->progress_context,
-                          (double)chooser->steps_done / (2.0 * (double)chooser->n_candidates), what);
+                          (double)chooser->steps_done / (2.0 * (double)chooser->n_candidates),
+                          what);
     }
     chooser->steps_done++;
 }
@@ -178,8 +179,8 @@ static bool run_test(Chooser *chooser, bool *judged, GError **error)
     return true;
 }
 
-/* The best by mean NDCG on the validation window among the baselines, or among the others. NULL when
- * there is none. */
+/* The best by mean NDCG on the validation window among the baselines, or among the others. NULL
+ * when there is none. */
 static const Candidate *best_of(const Chooser *chooser, bool baselines)
 {
     const Candidate *best = NULL;
@@ -211,9 +212,8 @@ static void pick_measured(Chooser *chooser, QualityReport *report)
 {
     report->best_baseline = report->chosen = best_of(chooser, true);
     const Candidate *challenger = best_of(chooser, false);
-    if (challenger && difference(chooser, challenger->validation,
-                                 report->best_baseline->validation)
-                              .low > 0)
+    if (challenger &&
+        difference(chooser, challenger->validation, report->best_baseline->validation).low > 0)
         report->chosen = challenger;
     for (size_t c = 0; c < chooser->n_candidates; c++) {
         Candidate *candidate = &chooser->candidates[c];

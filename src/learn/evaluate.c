@@ -35,7 +35,7 @@ typedef struct Judge {
     uint64_t tile_users;
     unsigned threads;
     Scratch *scratch;
-    uint32_t *buyers;       /* n_items */
+    uint32_t *buyers;        /* n_items */
     _Atomic uint8_t *listed; /* n_items: in anybody's list */
     /* sums of whole numbers, so that their order does not matter */
     _Atomic uint64_t n_listed, n_repeats, listed_buyers, relevant_buyers, n_pairs, n_fallback;
@@ -234,7 +234,8 @@ static void write_metrics(Evaluation *evaluation, uint32_t at, const uint8_t *ma
 }
 
 /* Adds what one user's list tells about all lists. */
-static void count_list(Judge *judge, uint32_t user, const uint8_t *mark, const Scored *list, size_t n)
+static void count_list(Judge *judge, uint32_t user, const uint8_t *mark, const Scored *list,
+                       size_t n)
 {
     uint64_t repeats = 0, listed_buyers = 0, relevant_buyers = 0, pairs = 0;
     for (size_t rank = 0; rank < n; rank++) {
@@ -265,14 +266,15 @@ static void judge_user(Judge *judge, uint32_t at, float *scores, Scratch *scratc
     mark_bought(judge, user, scratch->mark, MARK_BOUGHT);
     uint32_t n_relevant = mark_relevant(judge, user, scratch->mark);
     mask_scores(judge, user, scores);
-    size_t n = topk_select(scores, judge->view->n_items, judge->options->k, scratch->work,
-                           scratch->best);
+    size_t n =
+        topk_select(scores, judge->view->n_items, judge->options->k, scratch->work, scratch->best);
     write_metrics(judge->evaluation, at, scratch->mark, scratch->best, n, n_relevant);
     count_list(judge, user, scratch->mark, scratch->best, n);
     unmark(judge, user, scratch->mark);
 }
 
-static bool judge_block(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
+static bool judge_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
 {
     Judge *judge = context;
     Scratch *scratch = &judge->scratch[worker];

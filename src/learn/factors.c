@@ -26,7 +26,8 @@ float *factors_alloc(uint64_t n, GError **error)
         bytes = (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     void *data = NULL;
     if (posix_memalign(&data, huge ? HUGE_PAGE_BYTES : 64, bytes)) {
-        error_set(error, ERR_NO_MEMORY, "no memory for %" G_GUINT64_FORMAT " numbers of factors", n);
+        error_set(error, ERR_NO_MEMORY, "no memory for %" G_GUINT64_FORMAT " numbers of factors",
+                  n);
         return NULL;
     }
     if (huge)
@@ -71,7 +72,7 @@ bool factors_gram(const Factors *factors, float *gram, unsigned threads, const C
                   GError **error)
 {
     uint64_t rank = factors->rank;
-    g_autofree float *slices = g_try_new0(float, GRAM_SLICES * rank * rank);
+    g_autofree float *slices = g_try_new0(float, GRAM_SLICES *rank *rank);
     if (!slices) {
         error_set(error, ERR_NO_MEMORY, "no memory for the products of %u factors", factors->rank);
         return false;

@@ -11,9 +11,9 @@
 #include "math/parallel.h"
 
 /* Rows of a block: enough for one efficient SGEMM with the Gram matrix. */
-#define BLOCK_ROWS 64u
+#define BLOCK_ROWS     64u
 /* What a block gathers stays in the L2 cache for all its steps. */
-#define GATHER_BYTES (512u << 10)
+#define GATHER_BYTES   (512u << 10)
 /* Vectors ahead of the one being copied: random rows, so the hardware cannot guess. */
 #define PREFETCH_AHEAD 8u
 
@@ -32,8 +32,9 @@ typedef struct Sweep {
     Scratch *scratch; /* one per thread */
 } Sweep;
 
-/* Σ over cells of coefficient · y, with coefficient = bias·(1 + αw)·√w + slope·αw·(y·p): with bias 1 and
- * slope -1 what a row's cells add to its residual, with 0 and 1 to the product with a direction. */
+/* Σ over cells of coefficient · y, with coefficient = bias·(1 + αw)·√w + slope·αw·(y·p): with bias
+ * 1 and slope -1 what a row's cells add to its residual, with 0 and 1 to the product with a
+ * direction. */
 typedef struct CellTerm {
     float bias, slope, confidence;
 } CellTerm;
@@ -91,10 +92,9 @@ CLONES static void add_cells(const float *restrict y, const float *restrict weig
             dot[j] = term->bias * (1 + extra) * sqrtf(weight[i + j]) + term->slope * extra * dot[j];
         }
         for (uint32_t f = 0; f < rank; f += LANES)
-            *(Lanes *)(out + f) += dot[0] * *(const Lanes *)(y + f) +
-                                   dot[1] * *(const Lanes *)(y1 + f) +
-                                   dot[2] * *(const Lanes *)(y2 + f) +
-                                   dot[3] * *(const Lanes *)(y3 + f);
+            *(Lanes *)(out + f) +=
+                dot[0] * *(const Lanes *)(y + f) + dot[1] * *(const Lanes *)(y1 + f) +
+                dot[2] * *(const Lanes *)(y2 + f) + dot[3] * *(const Lanes *)(y3 + f);
     }
     for (; i < n; i++, y += rank) {
         Lanes s = {0};
@@ -158,8 +158,8 @@ static void add_block(const Sweep *sweep, const uint32_t *row, uint32_t n, const
             add_long_row(sweep, row[i], term, scratch, p + at, out + at);
             continue;
         }
-        add_cells(scratch->gathered + gathered * rank, weights->value + start, (uint32_t)cells, rank,
-                  term, p + at, out + at);
+        add_cells(scratch->gathered + gathered * rank, weights->value + start, (uint32_t)cells,
+                  rank, term, p + at, out + at);
         gathered += cells;
     }
 }
@@ -190,8 +190,8 @@ static float row_regularization(const Sweep *sweep, uint32_t row)
     return (float)(sweep->params->regularization * pow(sum, sweep->params->exponent));
 }
 
-/* One step of one row: moves x along p, and p to the next direction; `product` = A·p. A row that has
- * converged stays (its residual is all rounding); NaN passes on, to be found at the end. */
+/* One step of one row: moves x along p, and p to the next direction; `product` = A·p. A row that
+ * has converged stays (its residual is all rounding); NaN passes on, to be found at the end. */
 static void step_row(float *x, float *residual, float *p, const float *product, double *norm,
                      uint32_t rank)
 {
@@ -217,7 +217,8 @@ static void solve_block(const Sweep *sweep, const uint32_t *row, uint32_t n, Scr
     /* residual = b - A·x, and the first direction */
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)rank, (int)rank, -1,
                 scratch->x, (int)rank, sweep->gram, (int)rank, 0, scratch->residual, (int)rank);
-    add_block(sweep, row, n, &(CellTerm){1, -1, confidence}, scratch, scratch->x, scratch->residual);
+    add_block(sweep, row, n, &(CellTerm){1, -1, confidence}, scratch, scratch->x,
+              scratch->residual);
     for (uint32_t i = 0; i < n; i++) {
         float *residual = scratch->residual + (size_t)i * rank;
         regularization[i] = row_regularization(sweep, row[i]);
@@ -283,11 +284,11 @@ static Scratch *scratch_new(unsigned n, uint32_t rank, GError **error)
     return scratch;
 }
 
-bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other, Factors *own,
-                unsigned threads, const Cancel *cancel, GError **error)
+bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other,
+                Factors *own, unsigned threads, const Cancel *cancel, GError **error)
 {
     uint32_t rank = own->rank;
-    g_autofree float *gram = g_try_new(float, (size_t)rank * rank);
+    g_autofree float *gram = g_try_new(float, (size_t)rank *rank);
     if (!gram) {
         error_set(error, ERR_NO_MEMORY, "no memory for the products of %u factors", rank);
         return false;

@@ -1,12 +1,14 @@
 /* Half a sweep of alternating least squares: with the other side's factors Y fixed, moves every row
  * x of this side towards the minimum of
  *     Σ_all (x·y)² + Σ_seen [(1 + αw)(√w - x·y)² - (x·y)²] + λ(Σ_seen 1 + αw)^ν · |x|²
- * (a cell of strength w pulls towards √w instead of 1, so that often and lately counts for more than
- * in confidence alone: NDCG .32 against .29 on the validation window of tests/golden) by a few steps of conjugate gradients from where it was (Takács, Pilászy, Tikk: Applications of the
+ * (a cell of strength w pulls towards √w instead of 1, so that often and lately counts for more
+ * than in confidence alone: NDCG .32 against .29 on the validation window of tests/golden) by a few
+ * steps of conjugate gradients from where it was (Takács, Pilászy, Tikk: Applications of the
  * Conjugate Gradient Method for Implicit Feedback Collaborative Filtering, RecSys 2011), with
- * regularisation scaled by frequency after Rendle, Krichene, Zhang, Koren: Revisiting the Performance
- * of iALS on Item Recommendation Benchmarks, RecSys 2022; but by the cells of the row alone, since a
- * term for the size of the catalogue lets the factors of sparse data collapse to nothing. */
+ * regularisation scaled by frequency after Rendle, Krichene, Zhang, Koren: Revisiting the
+ * Performance of iALS on Item Recommendation Benchmarks, RecSys 2022; but by the cells of the row
+ * alone, since a term for the size of the catalogue lets the factors of sparse data collapse to
+ * nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,8 +33,8 @@ typedef struct SweepPlan {
     const Csr *weights; /* borrowed */
     uint32_t n_rows;
     uint32_t n_blocks;
-    uint32_t *row;      /* n_rows */
-    uint32_t *block;    /* n_blocks + 1 starts in `row` */
+    uint32_t *row;   /* n_rows */
+    uint32_t *block; /* n_blocks + 1 starts in `row` */
 } SweepPlan;
 
 /* `rank` floats per factor vector. For sweep_plan_free(); NULL with ERR_NO_MEMORY. */
@@ -41,8 +43,8 @@ void sweep_plan_free(SweepPlan *plan);
 
 /* `own` has a row per row of the plan's weights, `other` one per column. The result does not depend
  * on `threads`. ERR_NO_MEMORY, ERR_CANCELLED (looked at before each block). */
-bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other, Factors *own,
-                unsigned threads, const Cancel *cancel, GError **error);
+bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other,
+                Factors *own, unsigned threads, const Cancel *cancel, GError **error);
 
 /* Bytes of scratch of one thread. */
 uint64_t half_sweep_bytes(uint32_t rank);

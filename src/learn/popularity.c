@@ -86,8 +86,7 @@ static Fitted *popularity_load(const Sections *sections, uint32_t n_users, uint3
                                GError **error)
 {
     uint64_t count;
-    const float *score =
-        sections_get(sections, "learner.popularity", sizeof(float), &count, error);
+    const float *score = sections_get(sections, "learner.popularity", sizeof(float), &count, error);
     if (!score)
         return NULL;
     if (count != n_items) {

@@ -7,7 +7,7 @@
 /* Below that the interval of a mean says more of the few people than of the lists. */
 #define USERS_MIN 100u
 /* An A means that lists hit for at least one user in so many. */
-#define HIT_MIN 0.1
+#define HIT_MIN   0.1
 
 static char *too_few(const QualityReport *report)
 {

@@ -12,8 +12,8 @@
 typedef struct Candidate {
     const Learner *learner;
     /* NULL when nothing could be measured */
-    Evaluation *validation;          /* by the rules that were decided */
-    Evaluation *other_way;           /* while `auto` is open: with purchased products left out */
+    Evaluation *validation; /* by the rules that were decided */
+    Evaluation *other_way;  /* while `auto` is open: with purchased products left out */
     Evaluation *test_any, *test_new;
     Interval against; /* NDCG minus the best baseline's, on test_any */
 } Candidate;

@@ -12,11 +12,11 @@
 #define HALF_LIFE_DAYS 90.0
 /* Counts of purchases longer ago than thirty half-lives stop falling, so that popularity stays
  * below them all. */
-#define PERSONAL_MIN 0x1p-30f
-#define POPULAR_MAX  0x1p-32f
-#define TIE_STEP     0x1p-10f
+#define PERSONAL_MIN   0x1p-30f
+#define POPULAR_MAX    0x1p-32f
+#define TIE_STEP       0x1p-10f
 /* Items looked for at once when users are scored for several of them: a bit each, on the stack. */
-#define WANTED_ITEMS (UINT32_C(1) << 18)
+#define WANTED_ITEMS   (UINT32_C(1) << 18)
 
 typedef struct Repeat {
     Fitted fitted;
@@ -55,8 +55,8 @@ static bool break_ties(Csr *personal, const float *popularity, GError **error)
     if (!rank_items(popularity, personal->cols, rank, error))
         return false;
     for (uint64_t e = 0; e < personal->start[personal->rows]; e++)
-        personal->value[e] = MAX(personal->value[e], PERSONAL_MIN) *
-                             (1 + TIE_STEP * rank[personal->column[e]]);
+        personal->value[e] =
+            MAX(personal->value[e], PERSONAL_MIN) * (1 + TIE_STEP * rank[personal->column[e]]);
     return true;
 }
 
@@ -170,7 +170,8 @@ static bool repeat_save(const Fitted *fitted, SectionsWriter *writer, GError **e
                           error);
 }
 
-/* Shapes are checked here; indices where they are used, so that opening a large file stays quick. */
+/* Shapes are checked here; indices where they are used, so that opening a large file stays quick.
+ */
 static Fitted *repeat_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
                            GError **error)
 {
@@ -211,7 +212,8 @@ static void repeat_describe(const Fitted *fitted, JsonWriter *writer)
     json_number(writer, HALF_LIFE_DAYS);
 }
 
-static uint64_t repeat_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+static uint64_t repeat_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
+                                 unsigned threads)
 {
     uint64_t pair = 3 * sizeof(uint32_t) + 2 * sizeof(float); /* triples, then the matrix */
     return rows * pair + n_users * (2 * sizeof(uint64_t)) +

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define THREADS_MAX  256
+#define THREADS_MAX   256
 #define TRAINING_NICE 10
 
 typedef struct Loop {

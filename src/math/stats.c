@@ -7,7 +7,7 @@
 
 #include "math/rng.h"
 
-#define RESAMPLED_MAX 20000
+#define RESAMPLED_MAX   20000
 /* The 97.5 % quantile of the normal distribution. */
 #define NORMAL_QUANTILE 1.959963984540054
 
@@ -46,8 +46,8 @@ static double quantile(const double *sorted, size_t n, double share)
     return sorted[below] + (place - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-/* The mean of n values drawn with replacement. Each draw of 64 bits gives two indices by a multiply;
- * the chance of an index is off by less than n / 2³². */
+/* The mean of n values drawn with replacement. Each draw of 64 bits gives two indices by a
+ * multiply; the chance of an index is off by less than n / 2³². */
 static double resampled_mean(const double *values, size_t n, Rng *rng)
 {
     double sum = 0;

@@ -311,6 +311,8 @@ static const Field *find_field(const FieldTable *table, const char *name)
 static void refuse_member(const FieldTable *table, const char *name, const char *pointer,
                           Faults *faults)
 {
+    if (faults->n == FAULTS_MAX)
+        return; /* nobody would see the near misses, which cost the most */
     g_autofree const char **known = g_new0(const char *, table->n_fields + 1);
     for (size_t i = 0; i < table->n_fields; i++)
         known[i] = table->fields[i].name;

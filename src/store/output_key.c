@@ -13,9 +13,9 @@ static const struct {
     uint32_t oid;
     const char *sql;
 } key_types[] = {
-    [KEY_TEXT] = {25, "text"},    [KEY_VARCHAR] = {1043, "character varying"},
-    [KEY_BPCHAR] = {1042, "bpchar"}, [KEY_INT2] = {21, "smallint"},
-    [KEY_INT4] = {23, "integer"}, [KEY_INT8] = {20, "bigint"},
+    [KEY_TEXT] = {25, "text"},         [KEY_VARCHAR] = {1043, "character varying"},
+    [KEY_BPCHAR] = {1042, "bpchar"},   [KEY_INT2] = {21, "smallint"},
+    [KEY_INT4] = {23, "integer"},      [KEY_INT8] = {20, "bigint"},
     [KEY_NUMERIC] = {1700, "numeric"}, [KEY_UUID] = {2950, "uuid"},
 };
 

@@ -223,10 +223,10 @@ static bool make_schema(PGconn *connection, const OutputNames *names, GError **e
 
 static bool make_pointer(PGconn *connection, const OutputNames *names, GError **error)
 {
-    g_autofree char *sql = g_strdup_printf(
-        "CREATE TABLE %s (prediction text PRIMARY KEY, version integer NOT NULL,"
-        " published_at timestamptz NOT NULL)",
-        names->pointer_sql);
+    g_autofree char *sql =
+        g_strdup_printf("CREATE TABLE %s (prediction text PRIMARY KEY, version integer NOT NULL,"
+                        " published_at timestamptz NOT NULL)",
+                        names->pointer_sql);
     return output_run(connection, sql, "making the output's pointer", error);
 }
 

@@ -78,9 +78,9 @@ static bool remove_partition(PGconn *connection, const OutputNames *names, const
 {
     g_autofree char *partition = output_qualified(connection, names, name);
     if (strcmp(state, "detached") != 0) {
-        g_autofree char *detach = g_strdup_printf(
-            "ALTER TABLE %s DETACH PARTITION %s %s", names->rows_sql, partition,
-            strcmp(state, "pending") == 0 ? "FINALIZE" : "CONCURRENTLY");
+        g_autofree char *detach =
+            g_strdup_printf("ALTER TABLE %s DETACH PARTITION %s %s", names->rows_sql, partition,
+                            strcmp(state, "pending") == 0 ? "FINALIZE" : "CONCURRENTLY");
         if (!output_run(connection, detach, "detaching an old version", error))
             return false;
     }

@@ -83,7 +83,7 @@ class Contract:
             return
         kind = answer.headers.get("Content-Type", "").split(";")[0]
         assert kind in content, f"{where} is of type {kind!r}, not one of {list(content)}"
-        if kind.endswith("json"):
+        if kind in ("application/json", "application/problem+json"):
             self.check_schema(content[kind]["schema"], answer, where)
 
     def check_body(self, answer, reference, method, path):

@@ -221,7 +221,8 @@ int main(int argc, char **argv)
     uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000000;
     uint32_t rank = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 128;
     unsigned threads = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
-    if (n < 1000 || n > UINT64_C(1000000000) || rank == 0 || rank > ALS_RANK_MAX || rank % 16 != 0) {
+    if (n < 1000 || n > UINT64_C(1000000000) || rank == 0 || rank > ALS_RANK_MAX ||
+        rank % 16 != 0) {
         fprintf(stderr, "bench_als: 1,000 to 1,000,000,000 interactions, rank a multiple of 16\n");
         return 2;
     }
@@ -235,8 +236,8 @@ int main(int argc, char **argv)
     double ours = time_ours(weights, by_item, &params, rank, threads);
     double plain = time_plain(weights, by_item, &params, rank, threads);
     double rows = (double)weights->rows + weights->cols;
-    double flops = (params.steps + 1) * (8 * cells * rank + 2 * rows * rank * rank) +
-                   rows * rank * rank;
+    double flops =
+        (params.steps + 1) * (8 * cells * rank + 2 * rows * rank * rank) + rows * rank * rank;
     double gemm = gemm_rate(threads);
     printf("seconds per iteration: ours %.3f, plain loops %.3f\n", ours, plain);
     printf("als_speedup_over_plain %.2f\n", plain / ours);

@@ -27,26 +27,28 @@ static void run(PGconn *connection, const char *sql)
     PQclear(result);
 }
 
-/* Text ids, as most shops have them; a product's lines follow a steep curve, as most shops' do. */
+/* Text ids; lines lie as a shop appends them: in the order of time, four to a basket. A product's
+ * share of the lines follows a steep curve. */
 static void generate(PGconn *connection, long rows)
 {
     long users = rows / 20 + 1, products = rows / 200 + 1;
-    g_autofree char *sql = g_strdup_printf(
-        "DROP SCHEMA IF EXISTS " SCHEMA " CASCADE; CREATE SCHEMA " SCHEMA ";"
-        "SELECT setseed(0.5);"
-        "CREATE UNLOGGED TABLE " SCHEMA ".users AS"
-        "  SELECT 'user-' || i AS id FROM generate_series(0, %ld) AS i;"
-        "CREATE UNLOGGED TABLE " SCHEMA ".products AS"
-        "  SELECT 'product-' || i AS id FROM generate_series(0, %ld) AS i;"
-        "CREATE UNLOGGED TABLE " SCHEMA ".order_lines AS"
-        "  SELECT i AS line_id, 'user-' || (random() * %ld)::int AS user_id,"
-        "    'product-' || (power(random(), 3) * %ld)::int AS product_id,"
-        "    'order-' || i / 4 AS order_id,"
-        "    '2024-01-01'::timestamptz + random() * interval '700 days' AS bought_at,"
-        "    1 + (random() * 4)::int AS quantity"
-        "  FROM generate_series(1, %ld) AS i;"
-        "VACUUM ANALYZE " SCHEMA ".order_lines",
-        users, products, users, products, rows);
+    g_autofree char *sql =
+        g_strdup_printf("DROP SCHEMA IF EXISTS " SCHEMA " CASCADE; CREATE SCHEMA " SCHEMA ";"
+                        "SELECT setseed(0.5);"
+                        "CREATE UNLOGGED TABLE " SCHEMA ".users AS"
+                        "  SELECT 'user-' || i AS id FROM generate_series(0, %ld) AS i;"
+                        "CREATE UNLOGGED TABLE " SCHEMA ".products AS"
+                        "  SELECT 'product-' || i AS id FROM generate_series(0, %ld) AS i;"
+                        "CREATE UNLOGGED TABLE " SCHEMA ".order_lines AS"
+                        "  SELECT i AS line_id, 'user-' || (hashint8(i / 4)::bigint & 2147483647) "
+                        "%% %ld AS user_id,"
+                        "    'product-' || (power(random(), 3) * %ld)::int AS product_id,"
+                        "    'order-' || i / 4 AS order_id,"
+                        "    '2024-01-01'::timestamptz + i / 4 * interval '5 seconds' AS bought_at,"
+                        "    1 + (random() * 4)::int AS quantity"
+                        "  FROM generate_series(1, %ld::bigint) AS i;"
+                        "VACUUM ANALYZE " SCHEMA ".order_lines",
+                        users, products, users, products, rows);
     g_auto(GStrv) statements = g_strsplit(sql, ";", -1);
     for (char **statement = statements; *statement != NULL; statement++)
         run(connection, *statement);

@@ -18,11 +18,11 @@
 #include "learn/learner.h"
 #include "math/rng.h"
 
-#define ITEMS       1000
-#define ROUNDS      5
-#define PREDICTION  "bench"
-#define BOUGHT_AT   (INT64_C(1600000000) * US_PER_SECOND)
-#define LINES       3 /* of every user */
+#define ITEMS      1000
+#define ROUNDS     5
+#define PREDICTION "bench"
+#define BOUGHT_AT  (INT64_C(1600000000) * US_PER_SECOND)
+#define LINES      3 /* of every user */
 
 static void stop(const char *what, const GError *error)
 {

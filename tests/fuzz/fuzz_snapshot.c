@@ -1,6 +1,6 @@
 /* A snapshot file from outside. An input is either a file as it is, or (first byte 1) changes to a
- * healthy one: position and value, four bytes and one, as often as there are; so that the search gets
- * past the checksum of the table, which it could not guess. */
+ * healthy one: position and value, four bytes and one, as often as there are; so that the search
+ * gets past the checksum of the table, which it could not guess. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -3,13 +3,13 @@
  *
  *     xz -dc order_lines.csv.xz | golden_online_retail [-]      or     golden_online_retail FILE
  *
- * Kept are lines with a customer, an invoice that does not start with C, a quantity and a price above
- * 0 and a stock code of five digits and capital letters; rows are merged to (user, order, product).
- * The holdout is [2011-11-10, + 30 days). "any": users known before it who bought a known product in
- * it; "new": a known product they had never bought, their history left out of the lists.
+ * Kept are lines with a customer, an invoice that does not start with C, a quantity and a price
+ * above 0 and a stock code of five digits and capital letters; rows are merged to (user, order,
+ * product). The holdout is [2011-11-10, + 30 days). "any": users known before it who bought a known
+ * product in it; "new": a known product they had never bought, their history left out of the lists.
  *
- * Ends with status 1 when a count of the protocol differs at all, or an NDCG falls below its mark by
- * more than another seed or another order of equal scores can explain (0.006). */
+ * Ends with status 1 when a count of the protocol differs at all, or an NDCG falls below its mark
+ * by more than another seed or another order of equal scores can explain (0.006). */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -180,8 +180,10 @@ static void add_ids(DatasetBuilder *builder, const Lines *lines)
 static Dataset *build(const Lines *lines)
 {
     g_autoptr(GError) error = NULL;
-    DatasetOptions options = {
-        .now = INT64_C(1400000000) * US_PER_SECOND, .from = INT64_MIN, .to = INT64_MAX, .has_order = true};
+    DatasetOptions options = {.now = INT64_C(1400000000) * US_PER_SECOND,
+                              .from = INT64_MIN,
+                              .to = INT64_MAX,
+                              .has_order = true};
     g_autoptr(DatasetBuilder) builder =
         dataset_builder_new(&options, attributes_builder_new(0, NULL, NULL, NULL),
                             attributes_builder_new(0, NULL, NULL, NULL));
@@ -343,7 +345,8 @@ int main(int argc, char **argv)
         good &= check_counts(raw, &PROTOCOL[i]);
 
     Window window = window_open(raw, TEST_FROM);
-    printf("\nNDCG@10     any                  mark   new                  mark   rec_min cover.  fit s\n");
+    printf("\nNDCG@10     any                  mark   new                  mark   rec_min cover.  "
+           "fit s\n");
     for (size_t i = 0; i < G_N_ELEMENTS(MARKS); i++)
         good &= report_learner(&MARKS[i], &window);
     window_close(&window);

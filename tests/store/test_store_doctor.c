@@ -46,7 +46,7 @@ static const cJSON *assert_finding(const Diagnosis *diagnosis, const char *code,
     bool has_sample = sample == NULL;
     const cJSON *value;
     cJSON_ArrayForEach(value, json_member(found, "sample")) has_sample |=
-        cJSON_IsString(value) && strcmp(value->valuestring, sample) == 0;
+        g_strcmp0(cJSON_GetStringValue(value), sample) == 0;
     assert_true(has_sample);
     return found;
 }

@@ -94,8 +94,7 @@ static OutputRow row_of(const char *user, const char *item, uint16_t ranking, fl
 static Output *begin(const char *prediction, uint32_t version)
 {
     g_autoptr(GError) error = NULL;
-    Output *output =
-        output_begin(&source, prediction, &customers, &products, version, 0, &error);
+    Output *output = output_begin(&source, prediction, &customers, &products, version, 0, &error);
     if (!output)
         fail_msg("output_begin: %s", error->message);
     return output;
@@ -149,8 +148,9 @@ static void f25_the_view_shows_the_version_pointed_at(void **state)
                   "1A11personal1 1B20.5personal1 2A11personal1 2B20.5personal1");
     assert_answer(reader, "SELECT count(probability) FROM " SCHEMA ".recommendations_next_buy",
                   "0");
-    assert_answer(reader, "SELECT DISTINCT last_update_date = '1970-01-01 UTC'"
-                          " FROM " SCHEMA ".recommendations_next_buy",
+    assert_answer(reader,
+                  "SELECT DISTINCT last_update_date = '1970-01-01 UTC'"
+                  " FROM " SCHEMA ".recommendations_next_buy",
                   "t");
     g_autoptr(Output) second = begin("next-buy", 2);
     write_users(second, 4, "C");
@@ -245,8 +245,8 @@ static void f25_a_long_reader_keeps_its_version_and_blocks_nobody(void **state)
     run(bi, "FETCH 10 FROM c");
     run(reader, "SET lock_timeout = '3s'");
     publish("p", 2, 1000, "B");
-    assert_answer(reader, "SELECT min(model_version) || '-' || count(*) FROM " SCHEMA
-                          ".recommendations_p",
+    assert_answer(reader,
+                  "SELECT min(model_version) || '-' || count(*) FROM " SCHEMA ".recommendations_p",
                   "2-2000");
     prune("p", NULL, 0); /* version 1 is still read: it may stay, but nobody waits */
     assert_answer(reader, "SELECT count(*) FROM " SCHEMA ".recommendations_p", "2000");
@@ -311,7 +311,8 @@ static void prune_keeps_what_is_kept_or_pointed_at(void **state)
     assert_true(output_point(&source, "p", 2, &error));
     prune("p", (const uint32_t[]){4}, 1);
     assert_answer(reader,
-                  "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY inhrelid::regclass::text) FROM pg_inherits"
+                  "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY "
+                  "inhrelid::regclass::text) FROM pg_inherits"
                   " WHERE inhparent = '" SCHEMA ".recommendations_p_rows'::regclass",
                   SCHEMA ".recommendations_p_rows_v2 " SCHEMA ".recommendations_p_rows_v4");
 }
@@ -327,8 +328,8 @@ static void a_dropped_prediction_leaves_only_the_pointer_table(void **state)
     assert_true(output_drop(&source, "never-trained", &error));
     assert_answer(reader, "SELECT string_agg(prediction, ' ') FROM " SCHEMA ".shortlist_pointer",
                   "other");
-    assert_answer(reader,
-                  "SELECT count(*) FROM pg_class WHERE relname LIKE 'recommendations\\_p%'", "0");
+    assert_answer(reader, "SELECT count(*) FROM pg_class WHERE relname LIKE 'recommendations\\_p%'",
+                  "0");
 }
 
 static void ids_that_would_share_a_table_are_refused(void **state)
@@ -377,8 +378,9 @@ static void long_names_stay_apart(void **state)
                   ".recommendations_a_prediction_whose_id_is_forty_charactrs",
                   "22");
     prune(id, NULL, 0);
-    assert_answer(reader, "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname"
-                          " LIKE 'recommendations_a_prediction_%'",
+    assert_answer(reader,
+                  "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname"
+                  " LIKE 'recommendations_a_prediction_%'",
                   "1");
 }
 
@@ -454,8 +456,8 @@ static void keys_of_every_type_arrive_as_they_are(void **state)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(Buffer) field;
         buffer_init(&field);
-        bool taken = key_encode(cases[i].type, cases[i].text, (uint32_t)strlen(cases[i].text),
-                                &field);
+        bool taken =
+            key_encode(cases[i].type, cases[i].text, (uint32_t)strlen(cases[i].text), &field);
         if (!cases[i].expected) {
             assert_false(taken);
             assert_int_equal(field.length, 0);

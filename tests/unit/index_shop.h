@@ -7,7 +7,8 @@
  *   u2     i5 5, i2 10               bought nothing for a year
  *   u3                               never bought
  *   u4     i1 397, i3 399            predictable
- * i4 was never bought and i5 not for a year: both are not predictable. By popularity: i1 i0 i3 i2. */
+ * i4 was never bought and i5 not for a year: both are not predictable. By popularity: i1 i0 i3 i2.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -88,7 +89,8 @@ static inline void shop_add_item(DatasetBuilder *builder, const char *id, const 
     uint32_t item = dataset_builder_add_item(builder, id, strlen(id), NULL);
     AttributesBuilder *attributes = dataset_builder_item_attributes(builder);
     if (colour)
-        g_assert_true(attributes_builder_set(attributes, item, 0, colour, strlen(colour), NAN, NULL));
+        g_assert_true(
+            attributes_builder_set(attributes, item, 0, colour, strlen(colour), NAN, NULL));
     if (brand)
         g_assert_true(attributes_builder_set(attributes, item, 1, brand, strlen(brand), NAN, NULL));
 }

@@ -101,7 +101,7 @@ static inline float *all_scores(const Fitted *fitted)
     g_autofree uint32_t *users = g_new(uint32_t, fitted->n_users);
     for (uint32_t user = 0; user < fitted->n_users; user++)
         users[user] = user;
-    float *tile = g_new(float, (size_t)fitted->n_users *fitted->n_items);
+    float *tile = g_new(float, (size_t)fitted->n_users * fitted->n_items);
     fitted->learner->score_users(fitted, users, fitted->n_users, tile);
     return tile;
 }
@@ -168,8 +168,7 @@ static inline void expect_round_trip(const Fitted *fitted)
     assert_non_null(mapped);
     g_autofree float *before = all_scores(fitted);
     g_autofree float *after = all_scores(mapped);
-    assert_memory_equal(before, after,
-                        (size_t)fitted->n_users * fitted->n_items * sizeof(float));
+    assert_memory_equal(before, after, (size_t)fitted->n_users * fitted->n_items * sizeof(float));
 }
 
 static inline void expect_damaged(const Learner *learner, const Sections *sections,

@@ -17,8 +17,8 @@ static const char separators[] = {'\0', '|', '\0'};
 static void set(AttributesBuilder *builder, uint32_t row, size_t column, const char *text,
                 double number)
 {
-    assert_true(attributes_builder_set(builder, row, column, text, text ? strlen(text) : 0, number,
-                                       NULL));
+    assert_true(
+        attributes_builder_set(builder, row, column, text, text ? strlen(text) : 0, number, NULL));
 }
 
 static Attributes *example(void)
@@ -181,7 +181,10 @@ static const Forged forged[] = {
     {"no name", 2, {0, 1, 3}, {0, 1, 0}, "[{\"kind\":\"text\"}]"},
     {"no kind", 2, {0, 1, 3}, {0, 1, 0}, "[{\"name\":\"x\"}]"},
     {"unknown kind", 2, {0, 1, 3}, {0, 1, 0}, "[{\"name\":\"x\",\"kind\":\"y\"}]"},
-    {"a column too many", 2, {0, 1, 3}, {0, 1, 0},
+    {"a column too many",
+     2,
+     {0, 1, 3},
+     {0, 1, 0},
      "[{\"name\":\"x\",\"kind\":\"text\"},{\"name\":\"y\",\"kind\":\"text\"}]"},
     {"numbers missing", 2, {0, 1, 3}, {0, 1, 0}, "[{\"name\":\"x\",\"kind\":\"numeric\"}]"},
 };

@@ -44,15 +44,14 @@ static void draw_batch(Batch *batch, Rng *rng, uint32_t distinct)
 static void numbers_are_those_of_a_plain_table_in_order_of_appearance(void **state)
 {
     g_autoptr(Ids) ids = ids_new();
-    g_autoptr(GHashTable) plain = g_hash_table_new_full(g_bytes_hash, g_bytes_equal,
-                                                        (GDestroyNotify)g_bytes_unref, NULL);
+    g_autoptr(GHashTable) plain =
+        g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
     Rng rng;
     rng_init(&rng, 1, 0);
     Batch batch;
     for (unsigned rows = 0; rows < ROWS; rows += IDS_BATCH) {
         draw_batch(&batch, &rng, 20000);
-        assert_true(
-            ids_add_batch(ids, batch.n, batch.bytes, batch.lengths, batch.numbers, NULL));
+        assert_true(ids_add_batch(ids, batch.n, batch.bytes, batch.lengths, batch.numbers, NULL));
         for (size_t i = 0; i < batch.n; i++) {
             g_autoptr(GBytes) key = g_bytes_new(batch.bytes[i], batch.lengths[i]);
             gpointer known = g_hash_table_lookup(plain, key);

@@ -137,7 +137,7 @@ static void f35_near_misses_are_offered(void **state)
     static const struct {
         const char *column, *typed, *expected;
     } cases[] = {
-        {"colour", "Bleu", "Blue"},   {"colour", "blue", "Blue"}, {"brand", "éclair", "ÉCLAIR"},
+        {"colour", "Bleu", "Blue"},    {"colour", "blue", "Blue"}, {"brand", "éclair", "ÉCLAIR"},
         {"colour", "mauve-ish", NULL}, {NULL, "I3", "i3"},
     };
     g_autoptr(Shop) shop = shop_new();

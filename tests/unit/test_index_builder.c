@@ -174,8 +174,8 @@ static void a_cancelled_build_leaves_no_file(void **state)
     BuildOptions options = shop_options(PURCHASED_ALLOW, 0);
     options.cancel = &cancel;
     g_autoptr(GError) error = NULL;
-    assert_false(index_build(shop->path, &shop->planned.fitted, shop->view, shop->scope, &options,
-                             &error));
+    assert_false(
+        index_build(shop->path, &shop->planned.fitted, shop->view, shop->scope, &options, &error));
     assert_int_equal(error_code(error), ERR_CANCELLED);
     assert_int_equal(g_rmdir(shop->folder), 0); /* it is empty */
 }
@@ -190,8 +190,8 @@ static void a_full_disk_leaves_no_file(void **state)
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small);
     g_autoptr(GError) error = NULL;
-    bool built = index_build(shop->path, &shop->planned.fitted, shop->view, shop->scope, &options,
-                             &error);
+    bool built =
+        index_build(shop->path, &shop->planned.fitted, shop->view, shop->scope, &options, &error);
     setrlimit(RLIMIT_FSIZE, &before);
     assert_false(built);
     assert_non_null(error);

@@ -117,8 +117,7 @@ static void f31_popular_products_overall_and_by_value(void **state)
         uint32_t value =
             column ? ids_find(column->values, cases[i].value, strlen(cases[i].value)) : 0;
         Recommendation list[RECOMMEND_MAX];
-        g_autofree char *text =
-            text_of(list, recommend_popular(snapshot, column, value, 10, list));
+        g_autofree char *text = text_of(list, recommend_popular(snapshot, column, value, 10, list));
         assert_string_equal(text, cases[i].expected);
     }
 }

@@ -46,9 +46,9 @@ static void a_snapshot_gives_back_what_was_built(void **state)
 
 static void f8_scopes_say_why_somebody_is_not_predictable(void **state)
 {
-    static const UserScope expected[] = {USER_PREDICTABLE, USER_PREDICTABLE,
+    static const UserScope expected[] = {USER_PREDICTABLE,        USER_PREDICTABLE,
                                          USER_NO_RECENT_PURCHASE, USER_NO_PURCHASE,
-                                         USER_PREDICTABLE, USER_NO_PURCHASE};
+                                         USER_PREDICTABLE,        USER_NO_PURCHASE};
     static const bool items[] = {true, true, true, true, false, false, false};
     g_autoptr(Shop) shop = shop_new();
     g_autoptr(Snapshot) snapshot = shop_snapshot(shop, PURCHASED_ALLOW, 0);

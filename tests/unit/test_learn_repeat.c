@@ -31,7 +31,8 @@ static void frequency_and_recency_order_own_purchases(void **state)
 
 static void one_order_is_ordered_by_popularity(void **state)
 {
-    const Bought bought[] = {{0, 0, 50}, {0, 1, 50}, {0, 2, 50}, {1, 1, 49}, {2, 1, 49}, {1, 2, 49}};
+    const Bought bought[] = {{0, 0, 50}, {0, 1, 50}, {0, 2, 50},
+                             {1, 1, 49}, {2, 1, 49}, {1, 2, 49}};
     g_autoptr(Dataset) shop = shop_new(3, 3, bought, G_N_ELEMENTS(bought));
     g_autoptr(Fitted) fitted = fit_shop("repeat", shop, 60, 1);
     g_autofree float *scores = all_scores(fitted);

@@ -107,7 +107,7 @@ static void a_matrix_without_entries_rows_or_columns_is_one_too(void **state)
 static void a_matrix_too_large_for_memory_is_an_error(void **state)
 {
     g_autoptr(GError) error = NULL;
-    assert_null(csr_from_triples(1, 1, UINT64_C(1) << 60, NULL, NULL, NULL, &error));
+    assert_null(csr_from_triples(1, 1, UINT64_C(1) << 63, NULL, NULL, NULL, &error));
     assert_int_equal(error_code(error), ERR_NO_MEMORY);
 }
 

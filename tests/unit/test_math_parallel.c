@@ -17,13 +17,13 @@
 
 /* cmocka's asserts leave by longjmp: only the test's own thread may use them. */
 typedef struct Work {
-    uint64_t seen[N];       /* how often each index was taken */
-    float value[N];         /* drawn from the stream of its block */
-    atomic_uint wrong;      /* blocks or workers outside of their limits */
+    uint64_t seen[N];  /* how often each index was taken */
+    float value[N];    /* drawn from the stream of its block */
+    atomic_uint wrong; /* blocks or workers outside of their limits */
     unsigned threads;
     uint64_t block;
-    uint64_t fail_at;       /* the index whose block fails */
-    Cancel *cancel;         /* raised in the first block when not NULL */
+    uint64_t fail_at; /* the index whose block fails */
+    Cancel *cancel;   /* raised in the first block when not NULL */
     atomic_uint blocks;
     int nice;
 } Work;
@@ -145,8 +145,7 @@ int main(void)
 {
     error_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            every_index_is_taken_once_with_the_same_bytes_on_any_number_of_threads),
+        cmocka_unit_test(every_index_is_taken_once_with_the_same_bytes_on_any_number_of_threads),
         cmocka_unit_test(no_work_calls_nothing),
         cmocka_unit_test(an_error_in_one_block_is_the_result),
         cmocka_unit_test(many_errors_at_once_leave_one),

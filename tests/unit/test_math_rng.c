@@ -41,8 +41,8 @@ static void a_seed_and_stream_repeat_and_others_differ(void **state)
     }
 }
 
-/* 100,000 draws: the mean of a uniform has a standard error of 0.0009, that of a normal 0.0032. Five
- * standard errors keep the test silent unless the generator is wrong. */
+/* 100,000 draws: the mean of a uniform has a standard error of 0.0009, that of a normal 0.0032.
+ * Five standard errors keep the test silent unless the generator is wrong. */
 static void moments_are_those_of_the_distributions(void **state)
 {
     enum { N = 100000 };

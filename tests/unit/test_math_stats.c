@@ -21,7 +21,8 @@ static float *normals(size_t n, float mean, uint64_t stream)
     return values;
 }
 
-/* The bootstrap's margin is 1.96·σ/√n but for its own noise: with 1,000 resamples a few per cent. */
+/* The bootstrap's margin is 1.96·σ/√n but for its own noise: with 1,000 resamples a few per cent.
+ */
 static void the_interval_has_the_width_that_theory_gives(void **state)
 {
     enum { N = 2000 };
@@ -33,7 +34,8 @@ static void the_interval_has_the_width_that_theory_gives(void **state)
     assert_float_equal(interval.high - interval.mean, margin, 0.15 * margin);
 }
 
-/* Of 200 samples, 95 % of the intervals hold the true mean: 190 ± 3.1; 178 is four deviations off. */
+/* Of 200 samples, 95 % of the intervals hold the true mean: 190 ± 3.1; 178 is four deviations off.
+ */
 static void nineteen_of_twenty_intervals_hold_the_true_mean(void **state)
 {
     enum { N = 300, SAMPLES = 200 };

@@ -91,8 +91,8 @@ static float organ_pipe(Rng *rng, size_t i)
 
 static void selection_equals_sorting_everything(void **state)
 {
-    const Shape shapes[] = {normal,        few_levels, ascending, descending, all_equal, holes,
-                            nothing_valid, organ_pipe};
+    const Shape shapes[] = {normal,    few_levels, ascending,     descending,
+                            all_equal, holes,      nothing_valid, organ_pipe};
     const size_t sizes[] = {0, 1, 2, 63, 64, 65, 1000, N_MAX};
     const size_t counts[] = {0, 1, 2, 10, 64, 500, N_MAX};
     g_autofree float *scores = g_new(float, N_MAX);
