@@ -13,14 +13,25 @@
 #define REPLACEMENT     "\xEF\xBF\xBD" /* U+FFFD */
 #define NUMBER_TEXT_MAX G_ASCII_DTOSTR_BUF_SIZE
 
-static void begin_value(JsonWriter *writer)
+/* Inline, since most pieces are a byte or two long, and a call costs more than they do. */
+static inline void put(Buffer *out, const char *bytes, size_t length)
+{
+    if (out->failed || length == 0 || out->capacity - out->length < length) {
+        buffer_append(out, bytes, length);
+        return;
+    }
+    memcpy(out->data + out->length, bytes, length);
+    out->length += length;
+}
+
+static inline void begin_value(JsonWriter *writer)
 {
     if (writer->depth > JSON_DEPTH_MAX) {
         writer->out->failed = true;
         return;
     }
     if (writer->comma[writer->depth])
-        buffer_append(writer->out, ",", 1);
+        put(writer->out, ",", 1);
     writer->comma[writer->depth] = true;
 }
 
@@ -28,7 +39,7 @@ static void begin_value(JsonWriter *writer)
 static void begin_container(JsonWriter *writer, const char *bracket)
 {
     begin_value(writer);
-    buffer_append(writer->out, bracket, 1);
+    put(writer->out, bracket, 1);
     if (writer->depth > JSON_DEPTH_MAX)
         return;
     writer->depth++;
@@ -38,7 +49,7 @@ static void begin_container(JsonWriter *writer, const char *bracket)
 
 static void end_container(JsonWriter *writer, const char *bracket)
 {
-    buffer_append(writer->out, bracket, 1);
+    put(writer->out, bracket, 1);
     if (writer->depth > 0 && !writer->out->failed)
         writer->depth--;
 }
@@ -50,12 +61,12 @@ static void append_escape(Buffer *out, unsigned char c)
     char text[] = "\\u0000";
     if (c == '"' || c == '\\' || (c >= '\b' && c <= '\r' && c != '\v')) {
         text[1] = c >= 0x20 ? (char)c : letters[c - '\b'];
-        buffer_append(out, text, 2);
+        put(out, text, 2);
         return;
     }
     text[4] = hex[c >> 4];
     text[5] = hex[c & 15];
-    buffer_append(out, text, 6);
+    put(out, text, 6);
 }
 
 /* Bytes at `text` that stand in JSON as they are. */
@@ -64,12 +75,12 @@ static size_t plain_run(const char *text, size_t length)
     size_t n = 0;
     while (n < length) {
         unsigned char c = (unsigned char)text[n];
-        if (c < 0x20 || c == '"' || c == '\\')
-            break;
-        if (c < 0x80) {
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
             n++;
             continue;
         }
+        if (c < 0x80)
+            break;
         if (g_utf8_get_char_validated(text + n, (gssize)(length - n)) > 0x10FFFF)
             break;
         n += (size_t)g_utf8_skip[c];
@@ -77,12 +88,11 @@ static size_t plain_run(const char *text, size_t length)
     return n;
 }
 
-static void append_quoted(Buffer *out, const char *text, size_t length)
+static void append_escaped(Buffer *out, const char *text, size_t length)
 {
-    buffer_append(out, "\"", 1);
     for (size_t at = 0; at < length;) {
         size_t run = plain_run(text + at, length - at);
-        buffer_append(out, text + at, run);
+        put(out, text + at, run);
         at += run;
         if (at == length)
             break;
@@ -92,7 +102,16 @@ static void append_quoted(Buffer *out, const char *text, size_t length)
         else
             buffer_append_text(out, REPLACEMENT);
     }
-    buffer_append(out, "\"", 1);
+}
+
+/* Nearly all text is plain: room for it is asked for once. */
+static void append_quoted(Buffer *out, const char *text, size_t length)
+{
+    if (length > SIZE_MAX - 2 || !buffer_reserve(out, length + 2))
+        return;
+    out->data[out->length++] = '"';
+    append_escaped(out, text, length);
+    put(out, "\"", 1);
 }
 
 /* Writes the digits so that they end before `end`; returns their first. */
@@ -165,7 +184,7 @@ void json_key(JsonWriter *writer, const char *name)
 {
     begin_value(writer);
     append_quoted(writer->out, name, strlen(name));
-    buffer_append(writer->out, ":", 1);
+    put(writer->out, ":", 1);
     if (writer->depth <= JSON_DEPTH_MAX)
         writer->comma[writer->depth] = false;
 }
@@ -257,7 +276,7 @@ void json_time(JsonWriter *writer, int64_t us)
 void json_raw(JsonWriter *writer, const char *json, size_t length)
 {
     begin_value(writer);
-    buffer_append(writer->out, json, length);
+    put(writer->out, json, length);
 }
 
 void json_value(JsonWriter *writer, const cJSON *value)

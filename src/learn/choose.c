@@ -78,7 +78,8 @@ static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate,
     FitContext context = {.as_of = stage->scope->anchor,
                           .seed = options->seed,
                           .threads = options->threads,
-                          .cancel = options->cancel};
+                          .cancel = options->cancel,
+                          .raw = chooser->raw};
     return candidate->learner->fit(stage->view, &context, error);
 }
 

@@ -83,11 +83,14 @@ bool output_run(PGconn *connection, const char *sql, const char *what, GError **
     return db_error(connection, result, what, error);
 }
 
+/* A role made for reading may begin every transaction read-only; writing here is what the output
+ * schema is for. */
 PGconn *output_connect(const SourceSettings *source, GError **error)
 {
     g_autoptr(PGconn) connection = db_connect(source->connection, "shortlist output", 0, error);
     if (!connection || !output_run(connection,
                                    "SET lock_timeout = '1s';"
+                                   "SET default_transaction_read_only = off;"
                                    "SET idle_in_transaction_session_timeout = 0",
                                    "output table", error))
         return NULL;
