@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (INT64_C(86400) * US_PER_SECOND)
+#define US_PER_SECOND   INT64_C(1000000)
+#define US_PER_DAY      (INT64_C(86400) * US_PER_SECOND)
 /* What lies between 1970-01-01 and 2000-01-01, where PostgreSQL counts from. */
 #define US_1970_TO_2000 (INT64_C(946684800) * US_PER_SECOND)
 #define CLOCK_TEXT_MAX  32

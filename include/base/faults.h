@@ -32,8 +32,8 @@ void faults_add(Faults *faults, const char *pointer, const char *code, const cha
 
 bool faults_is_empty(const Faults *faults);
 
-/* The names of `known` (NULL-terminated) nearest to `name`, nearest first: at most `limit`, within a
- * Damerau-Levenshtein distance of a third of the length (at least 2), ignoring case, or having
+/* The names of `known` (NULL-terminated) nearest to `name`, nearest first: at most `limit`, within
+ * a Damerau-Levenshtein distance of a third of the length (at least 2), ignoring case, or having
  * `name` as a prefix; a name with no character in common is never near. NULL-terminated, for
  * g_strfreev(); NULL when none is near. */
 char **near_misses(const char *name, const char *const *known, size_t limit);

@@ -1,6 +1,6 @@
 /* Structured log: one JSON object per line on standard error, written with one write(2).
- *   log_event(LOG_INFO, "training finished", "job", LOG_STRING(id), "seconds", LOG_NUMBER(3.2), NULL);
- * Secrets, SQL text and request bodies are never logged. Thread-safe. */
+ *   log_event(LOG_INFO, "training finished", "job", LOG_STRING(id), "seconds", LOG_NUMBER(3.2),
+ * NULL); Secrets, SQL text and request bodies are never logged. Thread-safe. */
 #pragma once
 
 #include <stdint.h>

@@ -27,8 +27,7 @@ typedef struct Column {
     uint32_t n_rows;
     uint64_t *start; /* n_rows + 1 */
     uint32_t *value; /* start[n_rows] numbers of `values`, in the shop's order */
-    float *
-        number; /* n_rows for COLUMN_NUMERIC and COLUMN_TIME (seconds), NaN where null; else NULL */
+    float *number;   /* n_rows for COLUMN_NUMERIC, COLUMN_TIME (seconds), NaN: null; else NULL */
 } Column;
 
 typedef struct Attributes {

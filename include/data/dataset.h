@@ -3,8 +3,7 @@
  *
  * The builder is filled while rows stream in (products, then users, then events). What a row needs
  * to count: a user and a product that are in their models, a quantity that is finite and not 0, a
- * time not after `now` plus one day. Everything dropped is counted by rule with up to five samples.
- */
+ * time not after `now` plus one day. Everything dropped is counted by rule with five samples. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,9 +22,8 @@ typedef struct Interactions {
     uint32_t *item;
     int64_t *time;   /* µs since 1970 */
     float *quantity; /* < 0 is a return, in the raw data set only */
-    uint32_t
-        *order;   /* number of the order (transaction), IDS_NONE where null; NULL when not mapped */
-    float *price; /* of one piece, NaN where null; NULL when not mapped */
+    uint32_t *order; /* number of the order, IDS_NONE where null; NULL when not mapped */
+    float *price;    /* of one piece, NaN where null; NULL when not mapped */
 } Interactions;
 
 typedef enum DropRule {

@@ -16,10 +16,15 @@ static bool refuse(GError **error, const char *why)
 }
 
 /* RFC 9110, 5.6.2 */
+static bool is_token_char(char c)
+{
+    return g_ascii_isalnum(c) || c == '-' || (c != '\0' && strchr("!#$%&'*+.^_`|~", c));
+}
+
 static bool is_token(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        if (!g_ascii_isalnum(text[i]) && (text[i] == '\0' || !strchr("!#$%&'*+-.^_`|~", text[i])))
+        if (!is_token_char(text[i]))
             return false;
     return length > 0;
 }
@@ -37,7 +42,7 @@ static bool is_field_value(const char *text, size_t length)
 static bool is_host(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        if (!g_ascii_isalnum(text[i]) && (text[i] == '\0' || !strchr(".-_:[]%~", text[i])))
+        if (!g_ascii_isalnum(text[i]) && (text[i] == '\0' || !strchr(".:-_[]%~", text[i])))
             return false;
     return true;
 }

@@ -1,0 +1,326 @@
+#include "ranked.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "math/parallel.h"
+#include "ranked_booster.h"
+#include "ranked_groups.h"
+#include "ranked_lessons.h"
+#include "ranked_recall.h"
+
+/* A candidate's probability is at least the first, everything else at most the second. */
+#define CANDIDATE_MIN 2e-6f
+#define REST_MAX      1e-6f
+
+typedef struct Ranked {
+    Fitted fitted;
+    Groupings *groupings;
+    Recallers *recallers;
+    FeatureState *state;
+    Forest *forest;
+    float *place; /* n_users × recallers × PLACES */
+    float *rest;  /* n_items: what a product scores where it is no candidate */
+    uint64_t longest_history;
+    uint32_t n_windows;
+    uint64_t n_lessons, n_bought;
+    float gain[FEATURES_MAX];
+} Ranked;
+
+static void ranked_free(Fitted *fitted)
+{
+    Ranked *ranked = (Ranked *)fitted;
+    feature_state_free(ranked->state);
+    recallers_free(ranked->recallers);
+    groupings_free(ranked->groupings);
+    forest_free(ranked->forest);
+    g_free(ranked->place);
+    g_free(ranked->rest);
+    g_free(ranked);
+}
+
+static float probability(float sum)
+{
+    return MAX(forest_probability(sum), CANDIDATE_MIN);
+}
+
+/* Fills one row of a tile for the user in row `row` of the desk. */
+static void rank_user(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t row, float *scores)
+{
+    uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
+    desk_propose(desk, ranked->recallers, ranked->state, user, row);
+    g_autofree float *features = g_new(float, (size_t)MAX(desk->n, 1) * n_features);
+    g_autofree float *sums = g_new(float, MAX(desk->n, 1));
+    desk_describe(desk, ranked->recallers, ranked->state, user, row, desk->item, desk->n, features);
+    forest_sum(ranked->forest, features, desk->n, n_features, sums);
+    memcpy(scores, ranked->rest, ranked->fitted.n_items * sizeof *scores);
+    for (uint32_t i = 0; i < desk->n; i++)
+        scores[desk->item[i]] = probability(sums[i]);
+}
+
+static void ranked_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+{
+    const Ranked *ranked = (const Ranked *)fitted;
+    Desk *desk = desks_new(fitted->n_items, ranked->longest_history, 1, NULL);
+    if (!desk)
+        g_error("no memory to rank");
+    for (uint32_t from = 0; from < n; from += desk->n_users) {
+        uint32_t count = MIN(desk->n_users, n - from);
+        desk_score(desk, ranked->recallers, users + from, count);
+        for (uint32_t u = 0; u < count; u++)
+            rank_user(ranked, desk, users[from + u], u,
+                      tile + (size_t)(from + u) * fitted->n_items);
+    }
+    desks_free(desk, 1);
+}
+
+#define USER_BLOCK 256u
+
+/* Scratch for one product and all users. */
+typedef struct Audience {
+    float *score[RECALLERS_MAX]; /* n_users each */
+    float *similar;              /* n_items */
+    float features[USER_BLOCK * FEATURES_MAX];
+    float sums[USER_BLOCK];
+} Audience;
+
+static void write_row(const Ranked *ranked, const Audience *audience, uint32_t user, uint32_t item,
+                      float *out)
+{
+    const Recallers *recallers = ranked->recallers;
+    float recalled[2 * RECALLERS_MAX];
+    for (uint32_t r = 0; r < recallers->n; r++) {
+        const float *place = ranked->place + ((size_t)user * recallers->n + r) * PLACES;
+        float score = recallers->fitted[r] ? audience->score[r][user] : NAN;
+        recalled[2 * r] = score;
+        recalled[2 * r + 1] = isnan(score) ? NAN : place_of(place, score);
+    }
+    Affinity affinity = features_item_affinity(ranked->state, user, audience->similar);
+    features_write(ranked->state, user, item, &affinity, recalled, recallers->n, out);
+}
+
+/* Adds to every user's score the probability of one product. */
+static void add_item(const Ranked *ranked, uint32_t item, Audience *audience, float *scores)
+{
+    const FeatureState *state = ranked->state;
+    uint32_t n_features = features_count(state, ranked->recallers->n);
+    for (uint32_t r = 0; r < ranked->recallers->n; r++) {
+        const Fitted *fitted = ranked->recallers->fitted[r];
+        if (fitted)
+            fitted->learner->score_items(fitted, &item, 1, audience->score[r]);
+    }
+    for (uint64_t e = state->from.start[item]; e < state->from.start[item + 1]; e++)
+        audience->similar[state->from.item[e]] = state->from.value[e];
+    for (uint32_t from = 0; from < state->n_users; from += USER_BLOCK) {
+        uint32_t n = MIN(USER_BLOCK, state->n_users - from);
+        for (uint32_t u = 0; u < n; u++)
+            write_row(ranked, audience, from + u, item, audience->features + u * n_features);
+        forest_sum(ranked->forest, audience->features, n, n_features, audience->sums);
+        for (uint32_t u = 0; u < n; u++)
+            scores[from + u] += probability(audience->sums[u]);
+    }
+    for (uint64_t e = state->from.start[item]; e < state->from.start[item + 1]; e++)
+        audience->similar[state->from.item[e]] = 0;
+}
+
+static void ranked_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                               float *scores)
+{
+    const Ranked *ranked = (const Ranked *)fitted;
+    g_autofree Audience *audience = g_new0(Audience, 1);
+    for (uint32_t r = 0; r < ranked->recallers->n; r++)
+        audience->score[r] = g_new(float, fitted->n_users);
+    audience->similar = g_new0(float, fitted->n_items);
+    memset(scores, 0, fitted->n_users * sizeof *scores);
+    for (uint32_t i = 0; i < n; i++)
+        add_item(ranked, items[i], audience, scores);
+    for (uint32_t r = 0; r < ranked->recallers->n; r++)
+        g_free(audience->score[r]);
+    g_free(audience->similar);
+}
+
+/* Popularity, scaled below every candidate. */
+static bool find_rest(Ranked *ranked, GError **error)
+{
+    uint32_t n_items = ranked->fitted.n_items;
+    ranked->rest = kept_new0(n_items, sizeof *ranked->rest, error);
+    if (!ranked->rest)
+        return false;
+    float most = 1;
+    for (uint32_t item = 0; item < n_items; item++)
+        most = MAX(most, ranked->state->item[(size_t)item * ITEM_FEATURES + ITEM_BUYERS]);
+    for (uint32_t item = 0; item < n_items; item++)
+        ranked->rest[item] =
+            ranked->state->item[(size_t)item * ITEM_FEATURES + ITEM_BUYERS] / most * REST_MAX;
+    return true;
+}
+
+typedef struct Placing {
+    Ranked *ranked;
+    Desk *desks;
+    uint32_t block;
+} Placing;
+
+static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    const Placing *placing = context;
+    Ranked *ranked = placing->ranked;
+    Desk *desk = &placing->desks[worker];
+    uint32_t users[64], n = (uint32_t)(end - begin), width = ranked->recallers->n * PLACES;
+    for (uint32_t u = 0; u < n; u++)
+        users[u] = (uint32_t)begin + u;
+    desk_score(desk, ranked->recallers, users, n);
+    for (uint32_t u = 0; u < n; u++) {
+        desk_propose(desk, ranked->recallers, ranked->state, users[u], u);
+        memcpy(ranked->place + (size_t)users[u] * width, desk->place, width * sizeof(float));
+    }
+    return true;
+}
+
+static bool find_places(Ranked *ranked, const FitContext *context, GError **error)
+{
+    unsigned threads = parallel_threads(context->threads);
+    uint64_t width = (uint64_t)ranked->recallers->n * PLACES;
+    ranked->place = kept_new0(ranked->fitted.n_users * width, sizeof(float), error);
+    if (!ranked->place)
+        return false;
+    Placing placing = {.ranked = ranked,
+                       .desks = desks_new(ranked->fitted.n_items, ranked->longest_history, threads,
+                                          error),
+                       .block = desk_users(ranked->fitted.n_items)};
+    if (!placing.desks)
+        return false;
+    bool good = parallel_for(ranked->fitted.n_users, placing.block, threads, place_block, &placing,
+                             context->cancel, error);
+    desks_free(placing.desks, threads);
+    return good;
+}
+
+/* What is served from: everything as of the moment asked for. */
+static bool describe_present(Ranked *ranked, const Dataset *view, const FitContext *context,
+                             GError **error)
+{
+    StateOptions how = {.as_of = context->as_of,
+                        .raw = context->raw,
+                        .groupings = ranked->groupings,
+                        .threads = context->threads,
+                        .cancel = context->cancel};
+    ranked->state = feature_state_new(view, &how, error);
+    if (!ranked->state)
+        return false;
+    for (uint32_t user = 0; user < view->n_users; user++)
+        ranked->longest_history =
+            MAX(ranked->longest_history,
+                ranked->state->pair_start[user + 1] - ranked->state->pair_start[user]);
+    return find_places(ranked, context, error) && find_rest(ranked, error);
+}
+
+static bool learn(Ranked *ranked, const Dataset *source, const FitContext *context,
+                  const LessonOptions *options, GError **error)
+{
+    g_autoptr(Lessons) lessons = lessons_new(source, context, options, error);
+    if (!lessons)
+        return false;
+    g_assert(lessons->n_features <= FEATURES_MAX);
+    ranked->n_windows = options->n_windows;
+    ranked->n_lessons = lessons->n_rows;
+    ranked->n_bought = lessons->n_bought;
+    ranked->forest = booster_learn(lessons, &booster_defaults, context->seed, context->threads,
+                                   context->cancel, ranked->gain, error);
+    return ranked->forest != NULL;
+}
+
+static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError **error)
+{
+    LessonOptions options = {0};
+    options.n_windows = lessons_windows(view, context->as_of, &options.horizon);
+    if (options.n_windows == 0) {
+        error_set(error, ERR_INVALID, "the purchases span too short a time to learn a ranking from");
+        return NULL;
+    }
+    Ranked *ranked = g_new0(Ranked, 1);
+    g_autoptr(Fitted) fitted = &ranked->fitted;
+    ranked->fitted = (Fitted){&learner_ranked, view->n_users, view->n_items};
+    ranked->groupings = groupings_new(view, error);
+    if (!ranked->groupings || !(ranked->recallers = recallers_fit(view, context, NULL, error)))
+        return NULL;
+    options.groupings = ranked->groupings;
+    options.recallers = ranked->recallers;
+    if (!learn(ranked, context->raw ? context->raw : view, context, &options, error) ||
+        !describe_present(ranked, view, context, error))
+        return NULL;
+    return g_steal_pointer(&fitted);
+}
+
+static bool ranked_save(const Fitted *fitted, SectionsWriter *writer, GError **error)
+{
+    error_set(error, ERR_INTERNAL, "not yet");
+    return false;
+}
+
+static Fitted *ranked_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
+                           GError **error)
+{
+    error_set(error, ERR_DAMAGED, "not yet");
+    return NULL;
+}
+
+static void write_number(JsonWriter *writer, const char *name, double value)
+{
+    json_key(writer, name);
+    json_number(writer, value);
+}
+
+static void ranked_describe(const Fitted *fitted, JsonWriter *writer)
+{
+    const Ranked *ranked = (const Ranked *)fitted;
+    write_number(writer, "windows", ranked->n_windows);
+    write_number(writer, "pairs_learned_from", (double)ranked->n_lessons);
+    write_number(writer, "purchases_learned_from", (double)ranked->n_bought);
+    write_number(writer, "trees", ranked->forest->n_trees);
+    json_key(writer, "importance");
+    json_begin_object(writer);
+    uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
+    double all = 0;
+    for (uint32_t f = 0; f < n_features; f++)
+        all += ranked->gain[f];
+    for (uint32_t f = 0; f < n_features; f++) {
+        g_autofree char *name = features_name(ranked->state, ranked->recallers->name, f);
+        write_number(writer, name, all > 0 ? ranked->gain[f] / all : 0);
+    }
+    json_end_object(writer);
+}
+
+static uint64_t ranked_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
+                                 unsigned threads)
+{
+    uint64_t recallers = 0;
+    size_t n;
+    const Learner *const *learners = learners_all(&n);
+    for (size_t l = 0; l < n; l++) {
+        if (learners[l] != &learner_ranked)
+            recallers += learners[l]->fit_bytes(rows, n_users, n_items, threads);
+    }
+    return recallers;
+}
+
+const Learner learner_ranked = {
+    .name = "ranked",
+    .title = "Learned ranker over recallers",
+    .paper = "Covington, Adams, Sargin: Deep Neural Networks for YouTube Recommendations, RecSys "
+             "2016 (two stages); Chen, Guestrin: XGBoost: A Scalable Tree Boosting System, KDD "
+             "2016",
+    .is_baseline = false,
+    .is_personal = true,
+    .fit = ranked_fit,
+    .score_users = ranked_score_users,
+    .score_items = ranked_score_items,
+    .save = ranked_save,
+    .load = ranked_load,
+    .describe = ranked_describe,
+    .fit_bytes = ranked_fit_bytes,
+    .free = ranked_free,
+};

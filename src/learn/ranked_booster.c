@@ -1,0 +1,219 @@
+#include "ranked_booster.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <xgboost/c_api.h>
+
+#include "base/error.h"
+#include "math/parallel.h"
+
+const BoosterParams booster_defaults = {
+    .depth = 6,
+    .rounds = 600,
+    .patience = 20,
+    .rate = 0.1,
+    .min_child_weight = 10,
+    .subsample = 0.8,
+    .columns = 0.5,
+    .lambda = 5,
+    .bins = 64,
+};
+
+/* Hands the lessons to the library block by block. */
+typedef struct Feed {
+    const GArray *lessons;
+    uint32_t n_features;
+    guint next;
+    DMatrixHandle proxy;
+} Feed;
+
+typedef struct Booster {
+    DMatrixHandle taught, held;
+    BoosterHandle handle;
+} Booster;
+
+static void booster_clear(Booster *booster)
+{
+    if (booster->handle)
+        XGBoosterFree(booster->handle);
+    if (booster->held)
+        XGDMatrixFree(booster->held);
+    if (booster->taught)
+        XGDMatrixFree(booster->taught);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Booster, booster_clear)
+
+static bool worked(int status, GError **error)
+{
+    if (status == 0)
+        return true;
+    const char *reason = XGBGetLastError();
+    bool is_memory = strstr(reason, "bad_alloc") != NULL;
+    error_set(error, is_memory ? ERR_NO_MEMORY : ERR_INTERNAL, "learning the ranker failed: %.200s",
+              reason);
+    return false;
+}
+
+static void rewind_feed(DataIterHandle handle)
+{
+    ((Feed *)handle)->next = 0;
+}
+
+static int feed_next(DataIterHandle handle)
+{
+    Feed *feed = handle;
+    if (feed->next >= feed->lessons->len)
+        return 0;
+    const Lesson *lesson = &g_array_index(feed->lessons, Lesson, feed->next++);
+    char interface[160];
+    snprintf(interface, sizeof interface,
+             "{\"data\": [%zu, true], \"shape\": [%u, %u], \"typestr\": \"<f4\", \"version\": 3}",
+             (size_t)(void *)lesson->features, lesson->n, feed->n_features);
+    bool fed = XGProxyDMatrixSetDataDense(feed->proxy, interface) == 0 &&
+               XGDMatrixSetDenseInfo(feed->proxy, "label", lesson->label, lesson->n, 1) == 0 &&
+               XGDMatrixSetDenseInfo(feed->proxy, "weight", lesson->weight, lesson->n, 1) == 0;
+    return fed ? 1 : -1;
+}
+
+/* Quantised on the way in: a byte per feature stays of a row. */
+static bool quantise(const GArray *lessons, uint32_t n_features, const BoosterParams *params,
+                     unsigned threads, DMatrixHandle like, DMatrixHandle *out, GError **error)
+{
+    Feed feed = {.lessons = lessons, .n_features = n_features};
+    char config[96];
+    if (!worked(XGProxyDMatrixCreate(&feed.proxy), error))
+        return false;
+    snprintf(config, sizeof config, "{\"missing\": NaN, \"nthread\": %u, \"max_bin\": %u}", threads,
+             params->bins);
+    bool good = worked(XGQuantileDMatrixCreateFromCallback(&feed, feed.proxy, like, rewind_feed,
+                                                           feed_next, config, out),
+                       error);
+    XGDMatrixFree(feed.proxy);
+    return good;
+}
+
+static bool set_number(Booster *booster, const char *name, double value, GError **error)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    g_ascii_formatd(text, sizeof text, "%.9g", value);
+    return worked(XGBoosterSetParam(booster->handle, name, text), error);
+}
+
+static bool configure(Booster *booster, const BoosterParams *params, uint64_t seed,
+                      unsigned threads, GError **error)
+{
+    static const struct {
+        const char *name, *value;
+    } texts[] = {
+        {"tree_method", "hist"}, {"objective", "binary:logistic"}, {"eval_metric", "logloss"},
+        {"base_score", "0.5"},   {"verbosity", "0"},
+    };
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"max_depth", params->depth},
+        {"eta", params->rate},
+        {"min_child_weight", params->min_child_weight},
+        {"subsample", params->subsample},
+        {"colsample_bytree", params->columns},
+        {"lambda", params->lambda},
+        {"max_bin", params->bins},
+        {"nthread", threads},
+        {"seed", (double)(seed & INT32_MAX)},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (!worked(XGBoosterSetParam(booster->handle, texts[i].name, texts[i].value), error))
+            return false;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (!set_number(booster, numbers[i].name, numbers[i].value, error))
+            return false;
+    }
+    return true;
+}
+
+static bool booster_init(Booster *booster, const Lessons *lessons, const BoosterParams *params,
+                         unsigned threads, GError **error)
+{
+    if (!quantise(lessons->taught, lessons->n_features, params, threads, NULL, &booster->taught,
+                  error) ||
+        !quantise(lessons->held, lessons->n_features, params, threads, booster->taught,
+                  &booster->held, error))
+        return false;
+    DMatrixHandle both[] = {booster->taught, booster->held};
+    return worked(XGBoosterCreate(both, G_N_ELEMENTS(both), &booster->handle), error);
+}
+
+/* The loss on the held-out users: "[12]\theld-logloss:0.0712". */
+static bool held_loss(Booster *booster, int round, double *loss, GError **error)
+{
+    DMatrixHandle held[] = {booster->held};
+    const char *names[] = {"held"}, *text = NULL;
+    if (!worked(XGBoosterEvalOneIter(booster->handle, round, held, names, 1, &text), error))
+        return false;
+    const char *value = strrchr(text, ':');
+    *loss = value ? g_ascii_strtod(value + 1, NULL) : (double)NAN;
+    return true;
+}
+
+/* *best: the round after which the held-out loss was least. */
+static bool boost(Booster *booster, const BoosterParams *params, const Cancel *cancel,
+                  uint32_t *best, GError **error)
+{
+    double least = INFINITY;
+    *best = 1;
+    for (uint32_t round = 0; round < params->rounds && round < *best + params->patience; round++) {
+        double loss;
+        if (!cancel_check(cancel, error) ||
+            !worked(XGBoosterUpdateOneIter(booster->handle, (int)round, booster->taught), error) ||
+            !held_loss(booster, (int)round, &loss, error))
+            return false;
+        if (loss < least) {
+            least = loss;
+            *best = round + 1;
+        }
+    }
+    return true;
+}
+
+static bool read_gain(Booster *booster, float *gain, GError **error)
+{
+    bst_ulong n, dimension;
+    const bst_ulong *shape;
+    const char **names;
+    const float *scores;
+    if (!worked(XGBoosterFeatureScore(booster->handle, "{\"importance_type\": \"total_gain\"}", &n,
+                                      &names, &dimension, &shape, &scores),
+                error))
+        return false;
+    for (bst_ulong i = 0; i < n; i++)
+        gain[g_ascii_strtoull(names[i] + 1, NULL, 10)] = scores[i]; /* "f12" */
+    return true;
+}
+
+static Forest *read_forest(Booster *booster, uint32_t n_trees, GError **error)
+{
+    bst_ulong n;
+    const char **trees;
+    if (!worked(XGBoosterDumpModelEx(booster->handle, "", 0, "text", &n, &trees), error))
+        return NULL;
+    return forest_parse(trees, (uint32_t)MIN(n, n_trees), error);
+}
+
+Forest *booster_learn(const Lessons *lessons, const BoosterParams *params, uint64_t seed,
+                      unsigned threads, const Cancel *cancel, float *gain, GError **error)
+{
+    g_auto(Booster) booster = {0};
+    uint32_t best;
+    threads = parallel_threads(threads);
+    if (!booster_init(&booster, lessons, params, threads, error) ||
+        !configure(&booster, params, seed, threads, error) ||
+        !boost(&booster, params, cancel, &best, error) ||
+        (gain && !read_gain(&booster, gain, error)))
+        return NULL;
+    return read_forest(&booster, best, error);
+}

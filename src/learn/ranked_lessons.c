@@ -1,0 +1,257 @@
+#include "ranked_lessons.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "data/split.h"
+#include "math/csr.h"
+#include "math/parallel.h"
+#include "math/rng.h"
+
+#define WINDOWS          3u
+#define HORIZON_DAYS     30
+#define HELD_SHARE       0.15
+/* One negative in so many is kept, and weighs as much. */
+#define NEGATIVES        4u
+/* Users of all windows together are drawn by lot so that about so many rows result. */
+#define ROWS_MAX         2500000.0
+#define ROWS_PER_USER    130.0
+#define BOUGHT_MIN       50u
+#define LOT_STREAM       0x6c6f7473u
+#define NEGATIVES_STREAM 0x6e656761u
+
+/* One window while its users are described. */
+typedef struct Window {
+    const Recallers *recallers;
+    const FeatureState *state;
+    const Csr *bought;
+    const uint32_t *users;
+    uint32_t n_users, block;
+    uint64_t seed;
+    Desk *desks;
+    unsigned threads;
+    Lesson *taught, *held; /* by block */
+} Window;
+
+unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon)
+{
+    if (view->rows.n == 0 || as_of <= view->first)
+        return 0;
+    int64_t span = as_of - view->first;
+    *horizon = MIN(HORIZON_DAYS * US_PER_DAY, span / 3 / US_PER_DAY * US_PER_DAY);
+    if (*horizon <= 0)
+        return 0;
+    return (unsigned)CLAMP(span / *horizon - 1, 0, WINDOWS);
+}
+
+static void lesson_clear(Lesson *lesson)
+{
+    g_free(lesson->features);
+    g_free(lesson->label);
+    g_free(lesson->weight);
+}
+
+static bool is_bought(const Csr *bought, uint32_t user, uint32_t item)
+{
+    return csr_get(bought, user, item) > 0;
+}
+
+/* Keeps what was bought and a share of the rest, in place; labels and weights of them follow. */
+static uint32_t pick(Desk *desk, const Window *window, uint32_t user, float *label, float *weight)
+{
+    Rng rng;
+    uint32_t kept = 0;
+    rng_init(&rng, window->seed ^ NEGATIVES_STREAM, user);
+    for (uint32_t i = 0; i < desk->n; i++) {
+        bool is_positive = is_bought(window->bought, user, desk->item[i]);
+        if (!is_positive && rng_below(&rng, NEGATIVES) != 0)
+            continue;
+        label[kept] = is_positive;
+        weight[kept] = is_positive ? 1 : NEGATIVES;
+        desk->item[kept++] = desk->item[i];
+    }
+    return kept;
+}
+
+static bool lesson_grow(Lesson *lesson, uint32_t n, uint32_t n_features, GError **error)
+{
+    uint64_t rows = lesson->n + n;
+    float *features = g_try_realloc_n(lesson->features, rows * n_features, sizeof(float));
+    lesson->features = features ? features : lesson->features;
+    float *label = g_try_realloc_n(lesson->label, rows, sizeof(float));
+    lesson->label = label ? label : lesson->label;
+    float *weight = g_try_realloc_n(lesson->weight, rows, sizeof(float));
+    lesson->weight = weight ? weight : lesson->weight;
+    if (features && label && weight)
+        return true;
+    error_set(error, ERR_NO_MEMORY, "no memory for the pairs to learn from");
+    return false;
+}
+
+static bool teach_user(const Window *window, Desk *desk, uint32_t user, uint32_t row,
+                       Lesson *lesson, GError **error)
+{
+    desk_propose(desk, window->recallers, window->state, user, row);
+    g_autofree float *label = g_new(float, MAX(desk->n, 1));
+    g_autofree float *weight = g_new(float, MAX(desk->n, 1));
+    uint32_t n = pick(desk, window, user, label, weight);
+    uint32_t n_features = features_count(window->state, window->recallers->n);
+    if (n == 0)
+        return true;
+    if (!lesson_grow(lesson, n, n_features, error))
+        return false;
+    memcpy(lesson->label + lesson->n, label, n * sizeof *label);
+    memcpy(lesson->weight + lesson->n, weight, n * sizeof *weight);
+    desk_describe(desk, window->recallers, window->state, user, row, desk->item, n,
+                  lesson->features + (size_t)lesson->n * n_features);
+    lesson->n += n;
+    return true;
+}
+
+static double draw(uint64_t seed, uint64_t stream, uint32_t user)
+{
+    Rng rng;
+    rng_init(&rng, seed ^ stream, user);
+    return rng_uniform(&rng);
+}
+
+static bool teach_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    const Window *window = context;
+    Desk *desk = &window->desks[worker];
+    uint64_t block = begin / window->block;
+    desk_score(desk, window->recallers, window->users + begin, (uint32_t)(end - begin));
+    for (uint64_t at = begin; at < end; at++) {
+        uint32_t user = window->users[at];
+        /* by user, so that nobody is both learned from and judged by */
+        bool is_held = draw(window->seed, 0, user) < HELD_SHARE;
+        Lesson *lesson = is_held ? &window->held[block] : &window->taught[block];
+        if (!teach_user(window, desk, user, (uint32_t)(at - begin), lesson, error))
+            return false;
+    }
+    return true;
+}
+
+static void keep(Lessons *lessons, GArray *kept, Lesson *blocks, uint64_t n)
+{
+    for (uint64_t b = 0; b < n; b++) {
+        if (blocks[b].n == 0)
+            continue;
+        for (uint32_t r = 0; r < blocks[b].n; r++)
+            lessons->n_bought += blocks[b].label[r] > 0;
+        lessons->n_rows += blocks[b].n;
+        g_array_append_val(kept, blocks[b]);
+    }
+}
+
+/* Those with a purchase in the year before, by lot with probability `share`. */
+static uint32_t *find_users(const Dataset *view, int64_t as_of, double share, uint64_t seed,
+                            uint32_t *n, GError **error)
+{
+    g_autoptr(Scope) scope = scope_new(view, as_of, error);
+    uint32_t *users = scope ? kept_new0(view->n_users, sizeof *users, error) : NULL;
+    *n = 0;
+    for (uint32_t user = 0; users && user < view->n_users; user++) {
+        if (scope->user[user] == USER_PREDICTABLE && draw(seed, LOT_STREAM, user) < share)
+            users[(*n)++] = user;
+    }
+    return users;
+}
+
+static bool teach_window(Lessons *lessons, Window *window, const FitContext *context,
+                         GError **error)
+{
+    uint64_t most = 0;
+    for (uint32_t u = 0; u < window->state->n_users; u++)
+        most = MAX(most, window->state->pair_start[u + 1] - window->state->pair_start[u]);
+    window->threads = parallel_threads(context->threads);
+    window->block = desk_users(window->state->n_items);
+    window->desks = desks_new(window->state->n_items, most, window->threads, error);
+    if (!window->desks)
+        return false;
+    uint64_t n_blocks = (window->n_users + window->block - 1) / window->block;
+    window->taught = g_new0(Lesson, n_blocks + 1);
+    window->held = g_new0(Lesson, n_blocks + 1);
+    bool good = parallel_for(window->n_users, window->block, context->threads, teach_block, window,
+                             context->cancel, error);
+    keep(lessons, lessons->taught, window->taught, n_blocks);
+    keep(lessons, lessons->held, window->held, n_blocks);
+    g_free(window->taught);
+    g_free(window->held);
+    desks_free(window->desks, window->threads);
+    return good;
+}
+
+/* As of `from`, with what was bought in the horizon after it. */
+static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
+                       const FitContext *context, const LessonOptions *options, GError **error)
+{
+    g_autoptr(Dataset) view = dataset_before(source, from, error);
+    if (!view)
+        return false;
+    if (view->rows.n == 0)
+        return true;
+    FitContext at = *context;
+    at.as_of = from;
+    StateOptions how = {.as_of = from,
+                        .raw = context->raw,
+                        .groupings = options->groupings,
+                        .threads = context->threads,
+                        .cancel = context->cancel};
+    uint32_t n_users;
+    double share = ROWS_MAX / ((double)view->n_users * ROWS_PER_USER * options->n_windows);
+    g_autofree uint32_t *users = find_users(view, from, share, context->seed, &n_users, error);
+    g_autoptr(Csr) bought = window_targets(source, from, from + options->horizon, error);
+    g_autoptr(Recallers) recallers = NULL;
+    g_autoptr(FeatureState) state = NULL;
+    if (!users || !bought ||
+        !(recallers = recallers_fit(view, &at, options->recallers, error)) ||
+        !(state = feature_state_new(view, &how, error)))
+        return false;
+    lessons->n_features = features_count(state, recallers->n);
+    Window window = {.recallers = recallers,
+                     .state = state,
+                     .bought = bought,
+                     .users = users,
+                     .n_users = n_users,
+                     .seed = context->seed};
+    return teach_window(lessons, &window, context, error);
+}
+
+Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,
+                     GError **error)
+{
+    g_autoptr(Lessons) lessons = g_new0(Lessons, 1);
+    lessons->taught = g_array_new(FALSE, FALSE, sizeof(Lesson));
+    lessons->held = g_array_new(FALSE, FALSE, sizeof(Lesson));
+    for (unsigned w = 1; w <= options->n_windows; w++) {
+        if (!add_window(lessons, source, context->as_of - w * options->horizon, context, options,
+                        error))
+            return NULL;
+    }
+    if (lessons->n_bought < BOUGHT_MIN || lessons->taught->len == 0 || lessons->held->len == 0) {
+        error_set(error, ERR_INVALID, "too few purchases came after what is known of their buyers "
+                  "to learn a ranking from");
+        return NULL;
+    }
+    return g_steal_pointer(&lessons);
+}
+
+static void clear_all(GArray *lessons)
+{
+    for (guint i = 0; i < lessons->len; i++)
+        lesson_clear(&g_array_index(lessons, Lesson, i));
+    g_array_unref(lessons);
+}
+
+void lessons_free(Lessons *lessons)
+{
+    if (!lessons)
+        return;
+    clear_all(lessons->taught);
+    clear_all(lessons->held);
+    g_free(lessons);
+}

@@ -1,0 +1,40 @@
+/* What the ranker learns from: described pairs, and whether they came true, of several earlier
+ * moments. Kept in blocks of users, as they were made. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "ranked_recall.h"
+
+typedef struct Lesson {
+    uint32_t n;
+    float *features; /* n × n_features */
+    float *label;    /* n: 1 when bought */
+    float *weight;   /* n */
+} Lesson;
+
+typedef struct Lessons {
+    uint32_t n_features;
+    GArray *taught, *held; /* of Lesson: to learn from, and of other users to stop by */
+    uint64_t n_rows, n_bought;
+} Lessons;
+
+typedef struct LessonOptions {
+    int64_t horizon;          /* µs */
+    unsigned n_windows;       /* at most */
+    const Recallers *recallers; /* the features are of these; fitted anew for each window */
+    const Groupings *groupings;
+} LessonOptions;
+
+/* How long a window is, and how many there are before as_of; 0 when the data is too short. */
+unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon);
+
+/* For lessons_free(). ERR_INVALID when too little was bought to learn from. */
+Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,
+                     GError **error);
+void lessons_free(Lessons *lessons);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lessons, lessons_free)

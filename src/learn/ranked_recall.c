@@ -1,0 +1,224 @@
+#include "ranked_recall.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "math/topk.h"
+
+/* Of one thread's scores. */
+#define TILE_BYTES (UINT64_C(24) << 20)
+#define TILE_USERS 64u
+
+static const char *const RECALLERS[] = {"als", "ease", "item_knn", "tifu_knn", "repeat",
+                                        "popularity"};
+G_STATIC_ASSERT(G_N_ELEMENTS(RECALLERS) <= RECALLERS_MAX);
+
+static const uint16_t PLACE[PLACES] = {1,  2,  3,  4,  6,  8,   12,  16,
+                                       24, 32, 48, 64, 96, 128, 192, PLACE_LAST};
+
+static bool fit_one(Recallers *recallers, const char *name, const Dataset *view,
+                    const FitContext *context, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    const Learner *learner = learners_find(name);
+    if (!learner)
+        return true;
+    Fitted *fitted = learner->fit(view, context, &failure);
+    if (!fitted && error_code(failure) != ERR_INVALID) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    recallers->name[recallers->n] = name;
+    recallers->fitted[recallers->n++] = fitted;
+    return true;
+}
+
+Recallers *recallers_fit(const Dataset *view, const FitContext *context, const Recallers *like,
+                         GError **error)
+{
+    g_autoptr(Recallers) recallers = g_new0(Recallers, 1);
+    size_t n = like ? like->n : G_N_ELEMENTS(RECALLERS);
+    for (size_t i = 0; i < n; i++) {
+        if (!fit_one(recallers, like ? like->name[i] : RECALLERS[i], view, context, error))
+            return NULL;
+    }
+    return g_steal_pointer(&recallers);
+}
+
+void recallers_free(Recallers *recallers)
+{
+    if (!recallers)
+        return;
+    for (uint32_t r = 0; r < recallers->n; r++)
+        fitted_free(recallers->fitted[r]);
+    g_free(recallers);
+}
+
+uint32_t desk_users(uint32_t n_items)
+{
+    uint64_t row = MAX(n_items, 1) * sizeof(float) * RECALLERS_MAX;
+    return (uint32_t)CLAMP(TILE_BYTES / row, 1, TILE_USERS);
+}
+
+uint64_t desk_bytes(uint32_t n_items)
+{
+    uint64_t items = MAX(n_items, 1);
+    return items * (RECALLERS_MAX * desk_users(n_items) * sizeof(float) + 2 * sizeof(uint32_t) +
+                    sizeof(Affinity));
+}
+
+static bool desk_init(Desk *desk, uint32_t n_items, uint64_t longest_history, GError **error)
+{
+    desk->n_users = desk_users(n_items);
+    for (uint32_t r = 0; r < RECALLERS_MAX; r++) {
+        desk->tile[r] = kept_new0((uint64_t)desk->n_users * n_items, sizeof(float), error);
+        if (!desk->tile[r])
+            return false;
+    }
+    desk->bought = kept_new0(n_items, sizeof(uint32_t), error);
+    desk->proposed = kept_new0(n_items, sizeof(uint32_t), error);
+    desk->work = g_new(Scored, 2 * PLACE_LAST);
+    desk->best = g_new(Scored, PLACE_LAST);
+    desk->affinity = kept_new0(n_items, sizeof(Affinity), error);
+    desk->item =
+        kept_new0(2 * RECALLED * RECALLERS_MAX + longest_history, sizeof(uint32_t), error);
+    return desk->bought && desk->proposed && desk->affinity && desk->item;
+}
+
+Desk *desks_new(uint32_t n_items, uint64_t longest_history, unsigned threads, GError **error)
+{
+    Desk *desks = g_new0(Desk, threads);
+    for (unsigned t = 0; t < threads; t++) {
+        if (!desk_init(&desks[t], n_items, longest_history, error)) {
+            desks_free(desks, threads);
+            return NULL;
+        }
+    }
+    return desks;
+}
+
+void desks_free(Desk *desks, unsigned threads)
+{
+    for (unsigned t = 0; desks && t < threads; t++) {
+        for (uint32_t r = 0; r < RECALLERS_MAX; r++)
+            g_free(desks[t].tile[r]);
+        g_free(desks[t].bought);
+        g_free(desks[t].proposed);
+        g_free(desks[t].work);
+        g_free(desks[t].best);
+        g_free(desks[t].affinity);
+        g_free(desks[t].item);
+    }
+    g_free(desks);
+}
+
+void desk_score(Desk *desk, const Recallers *recallers, const uint32_t *users, uint32_t n)
+{
+    for (uint32_t r = 0; r < recallers->n; r++) {
+        const Fitted *fitted = recallers->fitted[r];
+        if (fitted)
+            fitted->learner->score_users(fitted, users, n, desk->tile[r]);
+    }
+}
+
+static void propose(Desk *desk, uint32_t item)
+{
+    if (desk->proposed[item] == desk->stamp)
+        return;
+    desk->proposed[item] = desk->stamp;
+    desk->item[desk->n++] = item;
+}
+
+/* Proposes the first RECALLED of the list that the user never bought; how many. */
+static size_t propose_new(Desk *desk, const Scored *list, size_t n)
+{
+    size_t proposed = 0;
+    for (size_t i = 0; i < n && proposed < RECALLED && list[i].score > 0; i++) {
+        if (desk->bought[list[i].index] == desk->stamp)
+            continue;
+        propose(desk, list[i].index);
+        proposed++;
+    }
+    return proposed;
+}
+
+/* When the history fills the list: once more with it left out. The row keeps its scores. */
+static void propose_below_history(Desk *desk, const FeatureState *state, uint32_t user, float *row)
+{
+    uint64_t begin = state->pair_start[user], n = state->pair_start[user + 1] - begin;
+    g_autofree float *held = g_new(float, n);
+    for (uint64_t p = 0; p < n; p++) {
+        held[p] = row[state->pair_item[begin + p]];
+        row[state->pair_item[begin + p]] = -INFINITY;
+    }
+    size_t found = topk_select(row, state->n_items, RECALLED, desk->work, desk->best);
+    propose_new(desk, desk->best, found);
+    for (uint64_t p = 0; p < n; p++)
+        row[state->pair_item[begin + p]] = held[p];
+}
+
+static void find_places(const Scored *list, size_t n, float *place)
+{
+    for (size_t p = 0; p < PLACES; p++)
+        place[p] = PLACE[p] <= n ? list[PLACE[p] - 1].score : 0;
+}
+
+static void propose_of(Desk *desk, const FeatureState *state, uint32_t user, float *row,
+                       float *place)
+{
+    size_t n = topk_select(row, state->n_items, PLACE_LAST, desk->work, desk->best);
+    find_places(desk->best, n, place);
+    for (size_t i = 0; i < MIN(n, RECALLED) && desk->best[i].score > 0; i++)
+        propose(desk, desk->best[i].index);
+    bool is_whole = n < PLACE_LAST || desk->best[n - 1].score <= 0;
+    if (propose_new(desk, desk->best, n) < RECALLED && !is_whole)
+        propose_below_history(desk, state, user, row);
+}
+
+void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
+                  uint32_t row)
+{
+    desk->n = 0;
+    desk->stamp++;
+    for (uint64_t p = state->pair_start[user]; p < state->pair_start[user + 1]; p++) {
+        desk->bought[state->pair_item[p]] = desk->stamp;
+        propose(desk, state->pair_item[p]);
+    }
+    memset(desk->place, 0, sizeof desk->place);
+    for (uint32_t r = 0; r < recallers->n; r++) {
+        if (recallers->fitted[r])
+            propose_of(desk, state, user, desk->tile[r] + (size_t)row * state->n_items,
+                       desk->place[r]);
+    }
+}
+
+float place_of(const float *place, float score)
+{
+    uint32_t p = 0;
+    if (!(score > 0))
+        return PLACES;
+    while (p < PLACES && score < place[p])
+        p++;
+    return (float)p;
+}
+
+void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
+                   uint32_t row, const uint32_t *items, uint32_t n, float *out)
+{
+    float recalled[2 * RECALLERS_MAX];
+    uint32_t n_features = features_count(state, recallers->n);
+    features_user_affinity(state, user, desk->affinity);
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t r = 0; r < recallers->n; r++) {
+            float score = recallers->fitted[r]
+                              ? desk->tile[r][(size_t)row * state->n_items + items[i]]
+                              : NAN;
+            recalled[2 * r] = score;
+            recalled[2 * r + 1] = isnan(score) ? NAN : place_of(desk->place[r], score);
+        }
+        features_write(state, user, items[i], &desk->affinity[items[i]], recalled, recallers->n,
+                       out + (size_t)i * n_features);
+    }
+    features_clear_user_affinity(state, user, desk->affinity);
+}

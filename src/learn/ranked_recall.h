@@ -1,0 +1,69 @@
+/* The learners below the ranker: what they propose to a user (the candidates), and how they score and
+ * place any pair. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "learn/learner.h"
+#include "math/topk.h"
+#include "ranked_features.h"
+#include "ranked_state.h"
+
+#define RECALLERS_MAX 8u
+/* Of each recaller, with the user's history and without. */
+#define RECALLED      100u
+/* Places told apart: the scores at 1, 2, 3, 4, 6, 8, 12 … 256. */
+#define PLACES        16u
+#define PLACE_LAST    256u
+
+typedef struct Recallers {
+    uint32_t n;
+    const char *name[RECALLERS_MAX];
+    Fitted *fitted[RECALLERS_MAX];
+} Recallers;
+
+/* Fits all there are, or of `like`. One that says ERR_INVALID of this data stays NULL: it proposes
+ * nothing. For recallers_free(). */
+Recallers *recallers_fit(const Dataset *view, const FitContext *context, const Recallers *like,
+                         GError **error);
+void recallers_free(Recallers *recallers);
+
+/* Scratch of one thread, for up to `users` users at a time. */
+typedef struct Desk {
+    uint32_t n_users;       /* room in the tiles */
+    float *tile[RECALLERS_MAX]; /* n_users × n_items each */
+    uint32_t *bought, *proposed; /* n_items: stamps */
+    uint32_t stamp;
+    Scored *work, *best;
+    Affinity *affinity; /* n_items, zeros between users */
+    uint32_t n;         /* candidates of the user in hand */
+    uint32_t *item;     /* n, no order */
+    float place[RECALLERS_MAX][PLACES]; /* scores at the places of the user in hand */
+} Desk;
+
+/* Desks for that many threads; for desks_free(). */
+Desk *desks_new(uint32_t n_items, uint64_t longest_history, unsigned threads, GError **error);
+void desks_free(Desk *desks, unsigned threads);
+uint64_t desk_bytes(uint32_t n_items);
+
+/* Users a desk scores at a time. */
+uint32_t desk_users(uint32_t n_items);
+
+/* Fills the tiles for n ≤ n_users users. */
+void desk_score(Desk *desk, const Recallers *recallers, const uint32_t *users, uint32_t n);
+
+/* Finds candidates and places of the user in row `row` of the tiles. */
+void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
+                  uint32_t row);
+
+/* Writes features of the given items for the user last proposed to. */
+void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
+                   uint32_t row, const uint32_t *items, uint32_t n, float *out);
+
+/* The feature for a score among the scores at the places: 0 for the first … PLACES for the rest. */
+float place_of(const float *place, float score);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recallers, recallers_free)
