@@ -1,5 +1,5 @@
-/* What a training will need, before it starts: bytes from the sizes of the data, seconds from how long
- * the version that serves took, or from a built-in rate. */
+/* What a training will need, before it starts: bytes from the sizes of the data, seconds from how
+ * long the version that serves took, or from a built-in rate. */
 #pragma once
 
 #include <stdbool.h>

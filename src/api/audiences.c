@@ -119,8 +119,7 @@ static bool describe_audience(Api *api, const void *spec, bool single, JsonWrite
 
 static uint32_t version_of(Api *api, const void *spec)
 {
-    g_autoptr(Snapshot) snapshot =
-        register_acquire(api->reg, ((const Audience *)spec)->prediction);
+    g_autoptr(Snapshot) snapshot = register_acquire(api->reg, ((const Audience *)spec)->prediction);
     return snapshot ? snapshot_version(snapshot) : 0;
 }
 
@@ -212,8 +211,8 @@ static bool read_format(MembersAsk *ask, Request *request, Faults *faults, Respo
             if (strcmp(names[i], name) == 0)
                 ask->format = (MembersFormat)i;
         if (!g_strv_contains(names, name))
-            faults_add(faults, "?format", "unknown_value", NULL, names,
-                       "there is no format \"%s\"", name);
+            faults_add(faults, "?format", "unknown_value", NULL, names, "there is no format \"%s\"",
+                       name);
         return true;
     }
     int format = accept ? accepted_format(accept) : MEMBERS_JSON;
@@ -240,8 +239,8 @@ static bool read_members_ask(MembersAsk *ask, Request *request, Response *respon
     g_autoptr(Faults) faults = faults_new();
     if (!read_format(ask, request, faults, response))
         return false;
-    ask->limit = (size_t)request_query_int(request, "limit", 1, MEMBERS_LIMIT_MAX, MEMBERS_LIMIT,
-                                           faults);
+    ask->limit =
+        (size_t)request_query_int(request, "limit", 1, MEMBERS_LIMIT_MAX, MEMBERS_LIMIT, faults);
     const char *cursor = request_query(request, "cursor", NULL);
     ask->place = cursor ? cursor_open("members", cursor) : NULL;
     if (cursor && !ask->place)

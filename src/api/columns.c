@@ -15,8 +15,11 @@
 static const char *kind_name(ColumnKind kind)
 {
     static const char *const names[] = {
-        [COLUMN_CATEGORICAL] = "categorical", [COLUMN_NUMERIC] = "numeric", [COLUMN_TEXT] = "text",
-        [COLUMN_TIME] = "time",               [COLUMN_ID] = "id",
+        [COLUMN_CATEGORICAL] = "categorical",
+        [COLUMN_NUMERIC] = "numeric",
+        [COLUMN_TEXT] = "text",
+        [COLUMN_TIME] = "time",
+        [COLUMN_ID] = "id",
     };
     return names[kind];
 }
@@ -156,9 +159,8 @@ static void fail_unmapped(const Snapshot *snapshot, const char *name, Response *
     g_autofree const char **names = mapped_names(snapshot);
     g_auto(GStrv) near = near_misses(name, names, 3);
     g_autofree char *mean = near_sentence(near);
-    g_autofree char *hint =
-        g_strdup_printf("%s%smap it in the products model (fields), then train", mean ? mean : "",
-                        mean ? " Else " : "");
+    g_autofree char *hint = g_strdup_printf("%s%smap it in the products model (fields), then train",
+                                            mean ? mean : "", mean ? " Else " : "");
     response_fail(response, ERR_NOT_READY, "no column \"%s\" is mapped in version %u", name,
                   snapshot_version(snapshot));
     response_hint(response, hint);

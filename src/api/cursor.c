@@ -17,7 +17,8 @@ char *cursor_make(const char *list, const char *place)
 /* Base64url back to what g_base64_decode() reads; NULL when a character is none of its. */
 static char *standard_base64(const char *cursor)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     size_t length = strlen(cursor);
     if (length == 0 || length > CURSOR_MAX || length % 4 == 1 || strspn(cursor, alphabet) != length)
         return NULL;

@@ -1,5 +1,6 @@
-/* Pages of lists: the query parameters limit and cursor. A cursor is opaque to callers: base64url of
- * the list's name and the place to go on from, so that one list's cursor does not open another. */
+/* Pages of lists: the query parameters limit and cursor. A cursor is opaque to callers: base64url
+ * of the list's name and the place to go on from, so that one list's cursor does not open another.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* What belongs around a handler: a repeated POST gets its first answer again, and changes leave a line
- * in the audit log. */
+/* What belongs around a handler: a repeated POST gets its first answer again, and changes leave a
+ * line in the audit log. */
 #include <string.h>
 
 #include "api/api.h"

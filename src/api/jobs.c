@@ -139,9 +139,8 @@ HANDLER(jobs_list_all)
     if (response_faults(response, faults))
         return;
     GError *error = NULL;
-    g_autoptr(Jobs) jobs =
-        jobs_list(api->store, request_query(request, "prediction", NULL), state, page.after,
-                  page.limit, &error);
+    g_autoptr(Jobs) jobs = jobs_list(api->store, request_query(request, "prediction", NULL), state,
+                                     page.after, page.limit, &error);
     if (jobs)
         write_page(jobs, &page, response_json(response));
     else
@@ -162,14 +161,14 @@ HANDLER(jobs_cancel_one)
 
 /* ---- watching one ---- */
 
-#define WATCH_MS        300
-#define KEEP_ALIVE_NS   (INT64_C(15) * 1000000000)
-#define RECONNECT_MS    2000
+#define WATCH_MS      300
+#define KEEP_ALIVE_NS (INT64_C(15) * 1000000000)
+#define RECONNECT_MS  2000
 
 typedef struct Watch {
     Api *api;
     char *id;
-    char *said; /* the last state told, as JSON */
+    char *said;      /* the last state told, as JSON */
     int64_t told_at; /* ticks */
 } Watch;
 
@@ -209,8 +208,8 @@ static StreamStep keep_waiting(Watch *watch, Buffer *out, uint32_t *wait_ms)
     return STREAM_WAIT;
 }
 
-/* While PostgreSQL is away the watcher stays connected: the job may go on. When the service stops it
- * is sent away, to come back to the next one. */
+/* While PostgreSQL is away the watcher stays connected: the job may go on. When the service stops
+ * it is sent away, to come back to the next one. */
 static StreamStep watch_next(void *state, Buffer *out, uint32_t *wait_ms)
 {
     Watch *watch = state;

@@ -1,5 +1,5 @@
-/* The keys that open the service: from the store, with a copy of their hashes in the data folder, so
- * that a start without PostgreSQL serves too. */
+/* The keys that open the service: from the store, with a copy of their hashes in the data folder,
+ * so that a start without PostgreSQL serves too. */
 #include "api/api.h"
 
 #include <string.h>
@@ -121,9 +121,8 @@ bool api_restore_keys(Api *api, GError **error)
     g_autofree char *path = copy_path(api);
     g_autofree char *text = NULL;
     gsize length = 0;
-    g_autoptr(cJSON) array = g_file_get_contents(path, &text, &length, NULL)
-                                 ? json_parse(text, length, NULL)
-                                 : NULL;
+    g_autoptr(cJSON) array =
+        g_file_get_contents(path, &text, &length, NULL) ? json_parse(text, length, NULL) : NULL;
     if (!cJSON_IsArray(array)) {
         error_set(error, ERR_NOT_FOUND, "there is no copy of the keys in the data folder");
         return false;

@@ -120,8 +120,8 @@ HANDLER(keys_create_one)
     if (response_faults(response, faults))
         return;
     g_autofree char *text = NULL;
-    g_autoptr(Key) key = keys_create(api->store, input.name, scopes,
-                                     expires ? input.expires_at : 0, &text, &error);
+    g_autoptr(Key) key =
+        keys_create(api->store, input.name, scopes, expires ? input.expires_at : 0, &text, &error);
     if (!key) {
         response_error(response, error);
         return;
@@ -133,7 +133,8 @@ HANDLER(keys_create_one)
     g_clear_error(&error);
 }
 
-/* Where the page begins: after the key that its cursor names; at the start when that was revoked. */
+/* Where the page begins: after the key that its cursor names; at the start when that was revoked.
+ */
 static size_t first_of(const KeyList *keys, const char *after)
 {
     for (size_t i = 0; after && i < keys->n; i++)

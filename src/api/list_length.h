@@ -1,5 +1,5 @@
-/* How many products a prediction's answers have when the caller does not say: the `n` of the version
- * that serves, read once from its model card. */
+/* How many products a prediction's answers have when the caller does not say: the `n` of the
+ * version that serves, read once from its model card. */
 #pragma once
 
 #include <pthread.h>

@@ -26,8 +26,8 @@ const Column *mapped_find(const Snapshot *snapshot, const char *name, const char
     g_auto(GStrv) near = near_misses(name, names, NEAR_MAX);
     faults_add(faults, pointer, "unknown_reference",
                "map it in the products model, then train: candidates are the mapped columns",
-               near ? (const char *const *)near : names,
-               "no column \"%s\" is mapped in version %u", name, snapshot_version(snapshot));
+               near ? (const char *const *)near : names, "no column \"%s\" is mapped in version %u",
+               name, snapshot_version(snapshot));
     return NULL;
 }
 

@@ -136,8 +136,8 @@ void members_stream(Snapshot *snapshot, Ranking *ranking, MembersFormat format,
     MembersStream *stream = g_new0(MembersStream, 1);
     stream->snapshot = snapshot_ref(snapshot);
     stream->ranking = ranking_ref(ranking);
-    g_autofree char *name = g_strdup_printf("attachment; filename=\"%s.%s\"", audience,
-                                            csv ? "csv" : "ndjson");
+    g_autofree char *name =
+        g_strdup_printf("attachment; filename=\"%s.%s\"", audience, csv ? "csv" : "ndjson");
     response_header(response, "Content-Disposition", name);
     response_stream(response, csv ? "text/csv; charset=utf-8" : "application/x-ndjson",
                     csv ? csv_next : ndjson_next, stream, stream_free);

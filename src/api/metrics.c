@@ -27,10 +27,9 @@ static void write_requests(Buffer *out, const ServerMetrics *metrics)
     family(out, "shortlist_http_requests_total", "counter", "Answers by operation and class.");
     for (size_t i = 0; i < metrics->n_routes; i++)
         for (int class = 1; class <= 5; class ++)
-            buffer_printf(out,
-                          "shortlist_http_requests_total{operation=\"%s\",class=\"%dxx\"} %" PRIu64
-                          "\n",
-                          metrics->routes[i].operation, class, metrics->routes[i].by_class[class]);
+            buffer_printf(
+                out, "shortlist_http_requests_total{operation=\"%s\",class=\"%dxx\"} %" PRIu64 "\n",
+                metrics->routes[i].operation, class, metrics->routes[i].by_class[class]);
 }
 
 static void write_buckets(Buffer *out, const RouteMetrics *route)

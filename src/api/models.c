@@ -87,11 +87,12 @@ static bool check_tables(const Api *api, const Model *model, Faults *faults, GEr
     return false;
 }
 
-/* The first prediction that names the model, for g_free(); NULL without error when there is none. */
+/* The first prediction that names the model, for g_free(); NULL without error when there is none.
+ */
 static char *first_user_of(Api *api, const Model *model, GError **error)
 {
-    g_autofree char *holding = g_strdup_printf("{\"models\":{\"%s\":\"%s\"}}",
-                                               model_type_name(model->type), model->id);
+    g_autofree char *holding =
+        g_strdup_printf("{\"models\":{\"%s\":\"%s\"}}", model_type_name(model->type), model->id);
     g_autoptr(Documents) found =
         documents_list(api->store, DOCUMENT_PREDICTION, NULL, 1, holding, error);
     return found && found->n ? g_strdup(found->list[0].id) : NULL;

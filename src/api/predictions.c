@@ -47,7 +47,8 @@ static void unknown_model(Api *api, const char *pointer, const char *type, const
                (const char *const *)near, "there is no model \"%s\"", id);
 }
 
-/* The named model when it fits its role, NULL when it does not or none is named. False: no answer. */
+/* The named model when it fits its role, NULL when it does not or none is named. False: no answer.
+ */
 static bool check_role(Api *api, const char *id, ModelType role, Model **model, Faults *faults,
                        GError **error)
 {
@@ -59,9 +60,8 @@ static bool check_role(Api *api, const char *id, ModelType role, Model **model, 
     if (found && found->type == (int)role)
         *model = g_steal_pointer(&found);
     else if (found)
-        faults_add(faults, pointer, "wrong_type", NULL, NULL,
-                   "model \"%s\" is of type %s, not %s", id, model_type_name(found->type),
-                   model_type_name(role));
+        faults_add(faults, pointer, "wrong_type", NULL, NULL, "model \"%s\" is of type %s, not %s",
+                   id, model_type_name(found->type), model_type_name(role));
     else if (error_code(failure) == ERR_NOT_FOUND)
         unknown_model(api, pointer, model_type_name(role), id, faults);
     else {

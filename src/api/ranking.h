@@ -13,8 +13,8 @@
 
 typedef struct Ranking {
     atomic_uint references;
-    char *key;             /* what was ranked, of which version */
-    char fingerprint[17];  /* of the key, for cursors */
+    char *key;            /* what was ranked, of which version */
+    char fingerprint[17]; /* of the key, for cursors */
     const Members *members;
 } Ranking;
 
@@ -27,9 +27,9 @@ typedef struct Rankings {
 void rankings_init(Rankings *rankings);
 void rankings_clear(Rankings *rankings);
 
-/* The ranking of an audience by a snapshot, kept or made now, for ranking_unref(). A product or value
- * that this version does not know makes an empty one that says so. ERR_NO_MEMORY. Thread-safe; scans
- * all users, so never on an HTTP thread. */
+/* The ranking of an audience by a snapshot, kept or made now, for ranking_unref(). A product or
+ * value that this version does not know makes an empty one that says so. ERR_NO_MEMORY.
+ * Thread-safe; scans all users, so never on an HTTP thread. */
 Ranking *rankings_get(Rankings *rankings, const Snapshot *snapshot, const Audience *audience,
                       GError **error);
 Ranking *ranking_ref(Ranking *ranking);

@@ -18,8 +18,8 @@ static void *read_stored(const Resource *resource, const Document *document, GEr
     g_autoptr(Faults) faults = faults_new();
     void *spec = resource->read(body, faults);
     if (!spec)
-        error_set(error, ERR_INTERNAL, "stored %s \"%s\" can no longer be read: %s",
-                  resource->noun, document->id, faults->n ? faults->list[0].detail : "no object");
+        error_set(error, ERR_INTERNAL, "stored %s \"%s\" can no longer be read: %s", resource->noun,
+                  document->id, faults->n ? faults->list[0].detail : "no object");
     return spec;
 }
 
@@ -94,8 +94,7 @@ static void answer_changed(const Resource *resource, Api *api, const Document *d
                            const void *spec, unsigned status, Response *response)
 {
     char tag[REVISION_TAG_MAX];
-    g_autofree char *quoted =
-        g_strdup_printf("\"%s\"", tag_of(resource, api, document, spec, tag));
+    g_autofree char *quoted = g_strdup_printf("\"%s\"", tag_of(resource, api, document, spec, tag));
     GError *error = NULL;
     response_status(response, status);
     if (!write_members(resource, api, document, spec, true, response_json(response), &error)) {
@@ -179,7 +178,8 @@ void resource_get(const Resource *resource, Request *request, Response *response
     resource->free(spec);
 }
 
-/* The stored document with the patch over it, as a specification; NULL when the answer was given. */
+/* The stored document with the patch over it, as a specification; NULL when the answer was given.
+ */
 static void *read_patched(const Resource *resource, Api *api, const Document *document,
                           const cJSON *patch, Response *response)
 {
@@ -252,8 +252,7 @@ static bool write_item(const Resource *resource, Api *api, const Document *docum
                        JsonWriter *json, GError **error)
 {
     void *spec = read_stored(resource, document, error);
-    bool written =
-        spec && write_members(resource, api, document, spec, false, json, error);
+    bool written = spec && write_members(resource, api, document, spec, false, json, error);
     if (spec)
         resource->free(spec);
     return written;
@@ -282,9 +281,8 @@ void resource_list(const Resource *resource, const char *holding, Request *reque
     if (response_faults(response, faults))
         return;
     GError *error = NULL;
-    g_autoptr(Documents) documents = documents_list(api->store, resource->kind, page.after,
-                                                    page.limit, holding, &error);
-    if (!documents ||
-        !write_page(resource, api, documents, &page, response_json(response), &error))
+    g_autoptr(Documents) documents =
+        documents_list(api->store, resource->kind, page.after, page.limit, holding, &error);
+    if (!documents || !write_page(resource, api, documents, &page, response_json(response), &error))
         response_error(response, error);
 }

@@ -26,8 +26,8 @@ typedef struct Resource {
     /* What reading could not know: faults of the body are added; an error is the whole answer.
      * `before` is what it replaces, NULL for a new one. `body` was read into `spec`, which is NULL
      * when that had faults. */
-    bool (*check)(Api *api, const cJSON *body, const void *spec, const void *before,
-                  Faults *faults, GError **error);
+    bool (*check)(Api *api, const cJSON *body, const void *spec, const void *before, Faults *faults,
+                  GError **error);
 
     /* Adds a hint to the answer of an error of check(). May be NULL. */
     void (*advise)(const void *spec, int error_code, Response *response);
@@ -59,8 +59,8 @@ void *resource_load(const Resource *resource, Api *api, const char *id, GError *
 void resource_fail(const Resource *resource, Api *api, const char *id, GError *takes_error,
                    Response *response);
 
-/* Ids of the stored ones (at most 1,000), NULL-terminated, for g_strfreev(); NULL when they cannot be
- * had. */
+/* Ids of the stored ones (at most 1,000), NULL-terminated, for g_strfreev(); NULL when they cannot
+ * be had. */
 char **resource_ids(const Resource *resource, Api *api, const char *holding);
 
 extern const Resource MODELS, PREDICTIONS, AUDIENCES;

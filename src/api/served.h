@@ -9,8 +9,8 @@
 #include "http/response.h"
 #include "index/snapshot.h"
 
-/* From memory alone; NULL when 409 was answered: nobody asks PostgreSQL on an HTTP thread, so unknown
- * and not yet trained are one answer. For snapshot_unref(). */
+/* From memory alone; NULL when 409 was answered: nobody asks PostgreSQL on an HTTP thread, so
+ * unknown and not yet trained are one answer. For snapshot_unref(). */
 Snapshot *served_inline(Api *api, Request *request, Response *response);
 
 /* NULL with ERR_NOT_FOUND, ERR_NOT_READY or ERR_UNAVAILABLE: asks the store why nothing serves. */
@@ -22,5 +22,6 @@ void served_fail(Api *api, const char *prediction, GError *takes_error, Response
 /* The hint of such an answer: how to train. */
 void served_hint(const char *prediction, Response *response);
 
-/* The version that serves or, when this process serves none, the active one in the store; 0: none. */
+/* The version that serves or, when this process serves none, the active one in the store; 0: none.
+ */
 bool served_version(Api *api, const char *prediction, uint32_t *version, GError **error);

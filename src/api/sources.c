@@ -145,8 +145,9 @@ HANDLER(sources_check)
     if (missing || (of && of->source != source)) {
         g_autoptr(Faults) faults = faults_new();
         faults_add(faults, "?prediction", missing ? "unknown_reference" : "different_source", NULL,
-                   NULL, missing ? "there is no prediction \"%s\"" :
-                                   "the models of prediction \"%s\" live in another source",
+                   NULL,
+                   missing ? "there is no prediction \"%s\""
+                           : "the models of prediction \"%s\" live in another source",
                    prediction);
         g_clear_error(&error);
         response_faults(response, faults);

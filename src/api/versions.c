@@ -79,8 +79,8 @@ HANDLER(versions_activate_one)
     GError *error = NULL;
     g_autoptr(Configuration) of = configuration_load(api, prediction, &error);
     g_autoptr(Version) version = of ? version_of_path(api, request, &error) : NULL;
-    if (version && follow_activate(api->store, api->reg, of->source, prediction, version->version,
-                                   &error)) {
+    if (version &&
+        follow_activate(api->store, api->reg, of->source, prediction, version->version, &error)) {
         version->active = true;
         write_version(version, response_json(response));
         return;
@@ -158,10 +158,9 @@ HANDLER(versions_quality)
     GError *error = NULL;
     g_autoptr(Document) document =
         documents_get(api->store, DOCUMENT_PREDICTION, prediction, &error);
-    g_autoptr(Version) version =
-        !document ? NULL
-        : number  ? versions_get(api->store, prediction, number, &error)
-                  : versions_active(api->store, prediction, &error);
+    g_autoptr(Version) version = !document ? NULL
+                                 : number  ? versions_get(api->store, prediction, number, &error)
+                                           : versions_active(api->store, prediction, &error);
     if (version)
         write_quality(version, response_json(response));
     else if (document && number)

@@ -32,7 +32,7 @@ static struct addrinfo *resolve(const char *address, uint16_t port, GError **err
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage name;
+    struct sockaddr_storage name = {0};
     socklen_t length = sizeof name;
     if (getsockname(fd, (struct sockaddr *)&name, &length) != 0)
         return 0;

@@ -30,7 +30,8 @@ uint64_t estimate_bytes(const Settings *settings, const SourceCounts *counts)
 {
     uint64_t read = counts->rows * ROW_BYTES + (counts->users + counts->products) * ID_BYTES;
     return read + choose_bytes(counts->rows, (uint32_t)MIN(counts->users, UINT32_MAX),
-                        (uint32_t)MIN(counts->products, UINT32_MAX), settings->training_threads);
+                               (uint32_t)MIN(counts->products, UINT32_MAX),
+                               settings->training_threads);
 }
 
 /* Rows read for a version: those it learned from and those it dropped. */
@@ -78,8 +79,8 @@ bool estimate_training(Store *store, const Settings *settings, const char *predi
                            .memory_budget_bytes = estimate_budget(settings)};
     if (rate > 0) {
         estimate->seconds = rate * (double)counts->rows;
-        estimate->basis = g_strdup_printf("as long per row as version %d took: %.3g µs", version,
-                                          rate * 1e6);
+        estimate->basis =
+            g_strdup_printf("as long per row as version %d took: %.3g µs", version, rate * 1e6);
         return true;
     }
     estimate->seconds = BUILT_IN_SECONDS + BUILT_IN_US_PER_ROW * 1e-6 * (double)counts->rows;

@@ -169,7 +169,8 @@ static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned wo
     const Placing *placing = context;
     Ranked *ranked = placing->ranked;
     Desk *desk = &placing->desks[worker];
-    uint32_t users[64], n = (uint32_t)(end - begin), width = ranked->recallers->n * PLACES;
+    uint32_t n = (uint32_t)(end - begin), width = ranked->recallers->n * PLACES;
+    g_autofree uint32_t *users = g_new(uint32_t, n);
     for (uint32_t u = 0; u < n; u++)
         users[u] = (uint32_t)begin + u;
     desk_score(desk, ranked->recallers, users, n);

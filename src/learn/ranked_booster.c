@@ -9,6 +9,22 @@
 #include "base/error.h"
 #include "math/parallel.h"
 
+/* WEAK-BEGIN */
+#pragma weak XGBGetLastError
+#pragma weak XGBoosterCreate
+#pragma weak XGBoosterDumpModelEx
+#pragma weak XGBoosterEvalOneIter
+#pragma weak XGBoosterFeatureScore
+#pragma weak XGBoosterFree
+#pragma weak XGBoosterSetParam
+#pragma weak XGBoosterUpdateOneIter
+#pragma weak XGDMatrixFree
+#pragma weak XGDMatrixSetDenseInfo
+#pragma weak XGProxyDMatrixCreate
+#pragma weak XGProxyDMatrixSetDataDense
+#pragma weak XGQuantileDMatrixCreateFromCallback
+/* WEAK-END */
+
 const BoosterParams booster_defaults = {
     .depth = 6,
     .rounds = 600,

@@ -253,7 +253,7 @@ static bool read_object(const Place *place, const cJSON *value)
 static bool read_list(const Place *place, const cJSON *value)
 {
     const FieldTable *table = place->field->table;
-    size_t n, i = 0;
+    size_t n = 0, i = 0;
     if (!check_count(place, value, &n) || n == 0)
         return cJSON_IsArray(value) && n == 0 && place->field->min <= 0;
     char *items = g_malloc0_n(n, table->size);

@@ -92,7 +92,7 @@ class Shop:
         self.sql("""
             CREATE FUNCTION {}.gate() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
             BEGIN
-                WHILE current_query() LIKE 'COPY%%'
+                WHILE current_query() LIKE 'COPY%'
                       AND NOT pg_try_advisory_xact_lock_shared(hashtext('{}')) LOOP
                     PERFORM pg_sleep(0.01);
                 END LOOP;
@@ -151,7 +151,7 @@ def gate_shut(cluster, shop):
 
 def stands_at_gate(cluster):
     return cluster.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'shortlist'"
-                       " AND query LIKE 'COPY%%' AND wait_event = 'PgSleep'")
+                       " AND query LIKE 'COPY%' AND wait_event = 'PgSleep'")
 
 
 def waits_for_lock(cluster):

@@ -1,0 +1,388 @@
+/* The ranker on real data, by the protocol of golden_online_retail, with prices and descriptions.
+ *
+ *     xz -dc order_lines.csv.xz | golden_ranked - [FROM [SEED]]
+ *
+ * Prints NDCG@10 over products of any kind and over new ones; for the best sellers of the window, how
+ * well all predictable users are ordered by who buys (AUC, and the share of the buyers in the first
+ * 1, 5, 10 and 20 %), and expected against actual purchases by the probabilities as they come. Ends
+ * with status 1 when a figure misses its mark. */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <glib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "data/dataset.h"
+#include "data/split.h"
+#include "learn/evaluate.h"
+#include "learn/learner.h"
+#include "math/topk.h"
+
+extern const Learner learner_ranked;
+
+#define TEST_FROM "2011-11-10"
+#define WINDOW    (30 * US_PER_DAY)
+#define BEST_SELLERS 20u
+
+enum { INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY, DATE, PRICE, CUSTOMER, COUNTRY, N_FIELDS };
+
+/* A merged order line. */
+typedef struct Line {
+    char *user, *order, *item;
+    int64_t time;
+    double quantity, price;
+    char *description;
+} Line;
+
+typedef struct Lines {
+    GArray *list;      /* of Line */
+    GHashTable *index; /* "user order item" to its place + 1 */
+    GStringChunk *text;
+} Lines;
+
+static void fail(const char *what, const GError *error)
+{
+    fprintf(stderr, "golden_ranked: %s: %s\n", what, error ? error->message : "");
+    exit(2);
+}
+
+/* Splits a CSV line in place. */
+static size_t split_fields(char *line, char **field)
+{
+    size_t n = 0;
+    for (char *at = line; n < N_FIELDS; at++) {
+        char *to = at;
+        bool quoted = *at == '"';
+        field[n++] = to;
+        at += quoted;
+        for (; *at && *at != '\n' && *at != '\r' && (quoted || *at != ','); at++) {
+            if (quoted && *at == '"' && *++at != '"') {
+                quoted = false;
+                at--;
+                continue;
+            }
+            *to++ = *at;
+        }
+        bool last = *at != ',';
+        *to = '\0';
+        if (last)
+            break;
+    }
+    return n;
+}
+
+static bool is_product(char *code)
+{
+    size_t digits = 0;
+    for (char *c = code; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    while (digits < 5 && isdigit((unsigned char)code[digits]))
+        digits++;
+    size_t letters = strspn(code + digits, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return digits == 5 && code[digits + letters] == '\0';
+}
+
+static bool is_clean(char **field)
+{
+    return *field[CUSTOMER] && *field[INVOICE] != 'C' && atof(field[QUANTITY]) > 0 &&
+           atof(field[PRICE]) > 0 && is_product(field[STOCK_CODE]);
+}
+
+static int64_t parse_time(const char *text)
+{
+    g_autofree char *moment = g_strdup_printf("%.10sT%sZ", text, text + 11);
+    int64_t us;
+    if (!clock_parse(moment, &us)) {
+        fprintf(stderr, "golden_ranked: no time: %s\n", text);
+        exit(2);
+    }
+    return us;
+}
+
+static void add_line(Lines *lines, char **field)
+{
+    field[CUSTOMER][strcspn(field[CUSTOMER], ".")] = '\0';
+    g_autofree char *key =
+        g_strdup_printf("%s %s %s", field[CUSTOMER], field[INVOICE], field[STOCK_CODE]);
+    size_t place = GPOINTER_TO_SIZE(g_hash_table_lookup(lines->index, key));
+    if (place > 0) {
+        g_array_index(lines->list, Line, place - 1).quantity += atof(field[QUANTITY]);
+        return;
+    }
+    Line line = {.user = g_string_chunk_insert_const(lines->text, field[CUSTOMER]),
+                 .order = g_string_chunk_insert_const(lines->text, field[INVOICE]),
+                 .item = g_string_chunk_insert_const(lines->text, field[STOCK_CODE]),
+                 .time = parse_time(field[DATE]),
+                 .quantity = atof(field[QUANTITY]),
+                 .price = atof(field[PRICE]),
+                 .description = g_string_chunk_insert_const(lines->text, field[DESCRIPTION])};
+    g_array_append_val(lines->list, line);
+    g_hash_table_insert(lines->index, g_steal_pointer(&key), GSIZE_TO_POINTER(lines->list->len));
+}
+
+static void read_lines(FILE *file, Lines *lines)
+{
+    char *line = NULL, *field[N_FIELDS];
+    size_t capacity = 0;
+    lines->list = g_array_new(FALSE, FALSE, sizeof(Line));
+    lines->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    lines->text = g_string_chunk_new(1 << 16);
+    while (getline(&line, &capacity, file) > 0) {
+        if (split_fields(line, field) == N_FIELDS && is_clean(field))
+            add_line(lines, field);
+    }
+    free(line);
+}
+
+static void lines_clear(Lines *lines)
+{
+    g_array_unref(lines->list);
+    g_hash_table_unref(lines->index);
+    g_string_chunk_free(lines->text);
+}
+
+static void add_events(DatasetBuilder *builder, const Lines *lines)
+{
+    g_autoptr(GError) error = NULL;
+    for (guint i = 0; i < lines->list->len; i++) {
+        const Line *line = &g_array_index(lines->list, Line, i);
+        EventRow row = {.user = line->user,
+                        .item = line->item,
+                        .order = line->order,
+                        .user_length = (uint32_t)strlen(line->user),
+                        .item_length = (uint32_t)strlen(line->item),
+                        .order_length = (uint32_t)strlen(line->order),
+                        .time = line->time,
+                        .quantity = (float)line->quantity,
+                        .price = (float)line->price};
+        if (!dataset_builder_add_events(builder, &row, 1, &error))
+            fail("add", error);
+    }
+}
+
+/* Products and customers in order of first appearance. */
+static void add_ids(DatasetBuilder *builder, const Lines *lines)
+{
+    /* two sets: a customer's number may be a product's code, and equal text is one pointer */
+    g_autoptr(GHashTable) items = g_hash_table_new(g_direct_hash, g_direct_equal);
+    g_autoptr(GHashTable) users = g_hash_table_new(g_direct_hash, g_direct_equal);
+    for (guint i = 0; i < lines->list->len; i++) {
+        const Line *line = &g_array_index(lines->list, Line, i);
+        if (g_hash_table_add(items, line->item)) {
+            uint32_t item =
+                dataset_builder_add_item(builder, line->item, strlen(line->item), NULL);
+            attributes_builder_set(dataset_builder_item_attributes(builder), item, 0,
+                                   line->description, strlen(line->description), NAN, NULL);
+        }
+        if (g_hash_table_add(users, line->user))
+            dataset_builder_add_user(builder, line->user, strlen(line->user), NULL);
+    }
+}
+
+static Dataset *build(const Lines *lines)
+{
+    g_autoptr(GError) error = NULL;
+    DatasetOptions options = {.now = INT64_C(1400000000) * US_PER_SECOND,
+                              .from = INT64_MIN,
+                              .to = INT64_MAX,
+                              .has_order = true, .has_price = true};
+    static const char *const names[] = {"description"};
+    static const ColumnKind kinds[] = {COLUMN_TEXT};
+    g_autoptr(DatasetBuilder) builder =
+        dataset_builder_new(&options, attributes_builder_new(1, names, kinds, NULL),
+                            attributes_builder_new(0, NULL, NULL, NULL));
+    add_ids(builder, lines);
+    add_events(builder, lines);
+    Dataset *dataset = dataset_builder_finish(builder, NULL, &error);
+    if (!dataset)
+        fail("build", error);
+    return dataset;
+}
+
+static Dataset *load(FILE *file)
+{
+    Lines lines;
+    read_lines(file, &lines);
+    Dataset *dataset = build(&lines);
+    lines_clear(&lines);
+    return dataset;
+}
+
+
+typedef struct Window {
+    Dataset *view;
+    Scope *scope;
+    Csr *targets;
+} Window;
+
+static Window window_open(const Dataset *raw, const char *from_text)
+{
+    g_autoptr(GError) error = NULL;
+    Window window = {0};
+    int64_t from;
+    clock_parse(from_text, &from);
+    window.view = dataset_before(raw, from, &error);
+    window.scope = window.view ? scope_new(window.view, from, &error) : NULL;
+    window.targets = window.scope ? window_targets(raw, from, from + WINDOW, &error) : NULL;
+    if (!window.targets)
+        fail("window", error);
+    return window;
+}
+
+static void window_close(Window *window)
+{
+    dataset_unref(window->view);
+    scope_free(window->scope);
+    csr_free(window->targets);
+}
+
+static double report_ndcg(const Fitted *fitted, const Window *window, bool only_new)
+{
+    g_autoptr(GError) error = NULL;
+    EvaluateOptions options = {.k = 10, .only_new = only_new, .seed = 1, .resamples = 1000};
+    g_autoptr(Evaluation) judged =
+        evaluate(fitted, window->view, window->scope, window->targets, &options, &error);
+    if (!judged)
+        fail("evaluate", error);
+    printf("NDCG@10 %s: %.4f [%.3f, %.3f], recall_min %.3f, coverage %.3f\n",
+           only_new ? "new" : "any", judged->ndcg_ci.mean, judged->ndcg_ci.low,
+           judged->ndcg_ci.high, judged->recall_min_ci.mean, judged->coverage);
+    return judged->ndcg_ci.mean;
+}
+
+/* Expected and actual purchases of what is sold in the catalogue, over all candidates. */
+static void report_expected(const Fitted *fitted, const Window *window)
+{
+    g_autofree float *tile = g_new(float, fitted->n_items);
+    double expected = 0, actual = 0, all = 0, listed = 0, listed_actual = 0;
+    for (uint32_t user = 0; user < fitted->n_users; user++) {
+        if (window->scope->user[user] != USER_PREDICTABLE)
+            continue;
+        fitted->learner->score_users(fitted, &user, 1, tile);
+        Scored best[10], work[20];
+        size_t n = topk_select(tile, fitted->n_items, 10, work, best);
+        for (size_t i = 0; i < n; i++) {
+            listed += best[i].score;
+            listed_actual += csr_get(window->targets, user, best[i].index);
+        }
+        for (uint32_t item = 0; item < fitted->n_items; item++) {
+            double bought = window->scope->item[item] ? csr_get(window->targets, user, item) : 0;
+            all += bought;
+            if (tile[item] < 1.5e-6f)
+                continue;
+            expected += tile[item];
+            actual += bought;
+        }
+    }
+    printf("candidates: expected %.0f, actual %.0f, ratio %.3f; of all %.0f bought (%.3f)\n",
+           expected, actual, expected / actual, all, actual / all);
+    printf("lists of 10: expected %.0f, actual %.0f, ratio %.3f\n", listed, listed_actual,
+           listed / listed_actual);
+}
+
+typedef struct AudienceFigures {
+    double auc, captured[4];
+    double expected, actual;
+} AudienceFigures;
+
+/* Users by score, equal ones by number. */
+static AudienceFigures judge_audience(const Window *window, const float *scores, uint32_t item)
+{
+    static const double shares[] = {.01, .05, .10, .20};
+    AudienceFigures figures = {0};
+    g_autofree Scored *order = g_new(Scored, window->view->n_users);
+    uint32_t n = 0;
+    for (uint32_t user = 0; user < window->view->n_users; user++) {
+        if (window->scope->user[user] == USER_PREDICTABLE)
+            order[n++] = (Scored){user, scores[user]};
+    }
+    topk_sort(order, n);
+    double above = 0;
+    for (uint32_t place = 0; place < n; place++) {
+        bool bought = csr_get(window->targets, order[place].index, item) > 0;
+        figures.expected += order[place].score;
+        if (!bought)
+            continue;
+        above += place - figures.actual; /* who did not buy and stands before */
+        figures.actual++;
+        for (size_t s = 0; s < G_N_ELEMENTS(shares); s++)
+            figures.captured[s] += place < shares[s] * n;
+    }
+    figures.auc = 1 - above / (figures.actual * (n - figures.actual));
+    for (size_t s = 0; s < G_N_ELEMENTS(shares); s++)
+        figures.captured[s] /= figures.actual;
+    return figures;
+}
+
+static uint32_t best_sellers(const Window *window, Scored *best)
+{
+    g_autofree float *buyers = g_new0(float, window->view->n_items);
+    Scored work[2 * BEST_SELLERS];
+    for (uint64_t e = 0; e < window->targets->start[window->targets->rows]; e++)
+        buyers[window->targets->column[e]]++;
+    for (uint32_t item = 0; item < window->view->n_items; item++)
+        buyers[item] = window->scope->item[item] ? buyers[item] : 0;
+    return (uint32_t)topk_select(buyers, window->view->n_items, BEST_SELLERS, work, best);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool report_audiences(const Fitted *fitted, const Window *window)
+{
+    Scored best[BEST_SELLERS];
+    uint32_t n = best_sellers(window, best);
+    g_autofree float *scores = g_new(float, fitted->n_users);
+    AudienceFigures mean = {0};
+    double misses[BEST_SELLERS];
+    for (uint32_t i = 0; i < n; i++) {
+        fitted->learner->score_items(fitted, &best[i].index, 1, scores);
+        AudienceFigures figures = judge_audience(window, scores, best[i].index);
+        mean.auc += figures.auc / n;
+        for (size_t s = 0; s < 4; s++)
+            mean.captured[s] += figures.captured[s] / n;
+        misses[i] = fabs(figures.expected / figures.actual - 1);
+        printf(" %.0f/%.0f", figures.expected, figures.actual);
+    }
+    qsort(misses, n, sizeof *misses, compare_doubles);
+    printf("\naudiences: AUC %.4f, captured %.3f %.3f %.3f %.3f, median error of buyers %.3f\n",
+           mean.auc, mean.captured[0], mean.captured[1], mean.captured[2], mean.captured[3],
+           misses[n / 2]);
+    return mean.auc >= .875 && mean.captured[3] >= .79;
+}
+
+int main(int argc, char **argv)
+{
+    error_init();
+    FILE *file = argc > 1 && strcmp(argv[1], "-") != 0 ? fopen(argv[1], "r") : stdin;
+    if (!file) {
+        perror(argv[1]);
+        return 2;
+    }
+    g_autoptr(Dataset) raw = load(file);
+    g_autoptr(GError) error = NULL;
+    Window window = window_open(raw, argc > 2 ? argv[2] : TEST_FROM);
+    FitContext context = {.as_of = window.scope->anchor,
+                          .seed = argc > 3 ? (uint64_t)atoll(argv[3]) : 1,
+                          .raw = raw};
+    int64_t started = clock_ticks_ns();
+    g_autoptr(Fitted) fitted = learner_ranked.fit(window.view, &context, &error);
+    if (!fitted)
+        fail("fit", error);
+    int64_t done = clock_ticks_ns();
+    printf("seed %" G_GUINT64_FORMAT ", fit %.1f s\n", context.seed, (double)(done - started) / 1e9);
+    bool good = report_ndcg(fitted, &window, false) >= .383;
+    printf("judged in %.1f s\n", (double)(clock_ticks_ns() - done) / 1e9);
+    good &= report_ndcg(fitted, &window, true) >= .156;
+    good &= report_audiences(fitted, &window);
+    report_expected(fitted, &window);
+    window_close(&window);
+    return good ? 0 : 1;
+}
