@@ -149,8 +149,7 @@ static const char *scope_reason(const Snapshot *snapshot, uint32_t user)
 }
 
 /* Members that every answer about a user begins with. */
-static void write_head(Request *request, const Snapshot *snapshot, const char *user, size_t length,
-                       JsonWriter *json)
+static void write_head(const Snapshot *snapshot, const char *user, size_t length, JsonWriter *json)
 {
     json_key(json, "prediction");
     json_string(json, snapshot_prediction(snapshot));
@@ -195,7 +194,7 @@ HANDLER(users_recommend)
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_user(snapshot, user, ask.n, ask.excluded, ask.n_excluded, list);
     JsonWriter *json = begin_answer(response);
-    write_head(request, snapshot, id, length, json);
+    write_head(snapshot, id, length, json);
     json_key(json, "known");
     json_bool(json, user != IDS_NONE);
     json_key(json, "scope");
@@ -238,7 +237,7 @@ HANDLER(users_get)
     const char *id = request_param(request, "user", &length);
     uint32_t user = ids_find(snapshot_users(snapshot), id, length);
     JsonWriter *json = begin_answer(response);
-    write_head(request, snapshot, id, length, json);
+    write_head(snapshot, id, length, json);
     json_key(json, "scope");
     json_string(json, scope_name(snapshot, user));
     json_key(json, "reason");
@@ -279,7 +278,7 @@ HANDLER(products_popular)
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_popular(snapshot, column, value, ask.n, list);
     JsonWriter *json = begin_answer(response);
-    write_head(request, snapshot, NULL, 0, json);
+    write_head(snapshot, NULL, 0, json);
     write_items(snapshot, list, n, &ask.mapped, json);
     json_end_object(json);
 }

@@ -20,7 +20,6 @@ struct Metrics {
     const Route *routes;
     size_t n;
     _Atomic uint64_t refused;
-    void *memory;
     Counters *counters;
 };
 
@@ -29,9 +28,7 @@ Metrics *metrics_new(const Route *routes, size_t n)
     Metrics *metrics = g_new0(Metrics, 1);
     metrics->routes = routes;
     metrics->n = n;
-    size_t line = _Alignof(Counters);
-    metrics->memory = g_malloc0(n * sizeof(Counters) + line);
-    metrics->counters = (Counters *)(((uintptr_t)metrics->memory + line - 1) / line * line);
+    metrics->counters = g_aligned_alloc0(n, sizeof(Counters), _Alignof(Counters));
     return metrics;
 }
 
@@ -39,7 +36,7 @@ void metrics_free(Metrics *metrics)
 {
     if (!metrics)
         return;
-    g_free(metrics->memory);
+    g_aligned_free(metrics->counters);
     g_free(metrics);
 }
 

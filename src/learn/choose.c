@@ -212,6 +212,7 @@ static Interval difference(const Chooser *chooser, const Evaluation *a, const Ev
 static void pick_measured(Chooser *chooser, QualityReport *report)
 {
     report->best_baseline = report->chosen = best_of(chooser, true);
+    g_assert(report->best_baseline); /* the table has baselines */
     const Candidate *challenger = best_of(chooser, false);
     if (challenger &&
         difference(chooser, challenger->validation, report->best_baseline->validation).low > 0)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "math/parallel.h"
+#include "/tmp/rk/timing.h"
 #include "ranked_booster.h"
 #include "ranked_groups.h"
 #include "ranked_lessons.h"
@@ -231,6 +232,7 @@ static bool learn(Ranked *ranked, const Dataset *source, const FitContext *conte
     ranked->n_bought = lessons->n_bought;
     ranked->forest = booster_learn(lessons, &booster_defaults, context->seed, context->threads,
                                    context->cancel, ranked->gain, error);
+    rk_time("boosted");fprintf(stderr,"rows %zu bought %zu trees %u\n",(size_t)lessons->n_rows,(size_t)lessons->n_bought,ranked->forest?ranked->forest->n_trees:0);
     return ranked->forest != NULL;
 }
 
@@ -248,6 +250,7 @@ static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError
     ranked->groupings = groupings_new(view, error);
     if (!ranked->groupings || !(ranked->recallers = recallers_fit(view, context, NULL, error)))
         return NULL;
+    rk_time("recallers");
     options.groupings = ranked->groupings;
     options.recallers = ranked->recallers;
     if (!learn(ranked, context->raw ? context->raw : view, context, &options, error) ||

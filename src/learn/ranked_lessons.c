@@ -9,12 +9,16 @@
 #include "math/csr.h"
 #include "math/parallel.h"
 #include "math/rng.h"
+#include "/tmp/rk/timing.h"
 
 #define WINDOWS          3u
 #define HORIZON_DAYS     30
 #define HELD_SHARE       0.15
 /* One negative in so many is kept, and weighs as much. */
 #define NEGATIVES        4u
+/* What nobody proposes is learned from as well, or an audience, which asks about everybody, would be
+ * told by trees that never saw the like: all that was bought, and of the rest one in so many. */
+#define REST             64u
 /* Users of all windows together are drawn by lot so that about so many rows result. */
 #define ROWS_MAX         2500000.0
 #define ROWS_PER_USER    130.0
@@ -58,21 +62,52 @@ static bool is_bought(const Csr *bought, uint32_t user, uint32_t item)
     return csr_get(bought, user, item) > 0;
 }
 
-/* Keeps what was bought and a share of the rest, in place; labels and weights of them follow. */
-static uint32_t pick(Desk *desk, const Window *window, uint32_t user, float *label, float *weight)
+/* Pairs of one user picked to learn from. */
+typedef struct Picked {
+    uint32_t n;
+    uint32_t *item;
+    float *label, *weight;
+} Picked;
+
+static void picked_clear(Picked *picked)
+{
+    g_free(picked->item);
+    g_free(picked->label);
+    g_free(picked->weight);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Picked, picked_clear)
+
+/* Keeps what was bought, and one in `share` of what was not. */
+static void pick(Picked *picked, uint32_t item, bool is_bought, uint32_t share, Rng *rng)
+{
+    if (!is_bought && rng_below(rng, share) != 0)
+        return;
+    picked->item[picked->n] = item;
+    picked->label[picked->n] = is_bought;
+    picked->weight[picked->n++] = is_bought ? 1 : (float)share;
+}
+
+static bool pick_all(Picked *picked, const Desk *desk, const Window *window, uint32_t user,
+                     GError **error)
 {
     Rng rng;
-    uint32_t kept = 0;
+    const FeatureState *state = window->state;
     rng_init(&rng, window->seed ^ NEGATIVES_STREAM, user);
-    for (uint32_t i = 0; i < desk->n; i++) {
-        bool is_positive = is_bought(window->bought, user, desk->item[i]);
-        if (!is_positive && rng_below(&rng, NEGATIVES) != 0)
-            continue;
-        label[kept] = is_positive;
-        weight[kept] = is_positive ? 1 : NEGATIVES;
-        desk->item[kept++] = desk->item[i];
+    picked->item = kept_new0(state->n_items, sizeof(uint32_t), error);
+    picked->label = kept_new0(state->n_items, sizeof(float), error);
+    picked->weight = kept_new0(state->n_items, sizeof(float), error);
+    if (!picked->item || !picked->label || !picked->weight)
+        return false;
+    for (uint32_t i = 0; i < desk->n; i++)
+        pick(picked, desk->item[i], is_bought(window->bought, user, desk->item[i]), NEGATIVES,
+             &rng);
+    for (uint32_t item = 0; item < state->n_items; item++) {
+        bool is_sold = state->item[(size_t)item * ITEM_FEATURES + ITEM_LINES] > 0;
+        if (is_sold && desk->proposed[item] != desk->stamp)
+            pick(picked, item, is_bought(window->bought, user, item), REST, &rng);
     }
-    return kept;
+    return true;
 }
 
 static bool lesson_grow(Lesson *lesson, uint32_t n, uint32_t n_features, GError **error)
@@ -94,17 +129,17 @@ static bool teach_user(const Window *window, Desk *desk, uint32_t user, uint32_t
                        Lesson *lesson, GError **error)
 {
     desk_propose(desk, window->recallers, window->state, user, row);
-    g_autofree float *label = g_new(float, MAX(desk->n, 1));
-    g_autofree float *weight = g_new(float, MAX(desk->n, 1));
-    uint32_t n = pick(desk, window, user, label, weight);
-    uint32_t n_features = features_count(window->state, window->recallers->n);
+    g_auto(Picked) picked = {0};
+    if (!pick_all(&picked, desk, window, user, error))
+        return false;
+    uint32_t n = picked.n, n_features = features_count(window->state, window->recallers->n);
     if (n == 0)
         return true;
     if (!lesson_grow(lesson, n, n_features, error))
         return false;
-    memcpy(lesson->label + lesson->n, label, n * sizeof *label);
-    memcpy(lesson->weight + lesson->n, weight, n * sizeof *weight);
-    desk_describe(desk, window->recallers, window->state, user, row, desk->item, n,
+    memcpy(lesson->label + lesson->n, picked.label, n * sizeof(float));
+    memcpy(lesson->weight + lesson->n, picked.weight, n * sizeof(float));
+    desk_describe(desk, window->recallers, window->state, user, row, picked.item, n,
                   lesson->features + (size_t)lesson->n * n_features);
     lesson->n += n;
     return true;
@@ -218,7 +253,8 @@ static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
                      .users = users,
                      .n_users = n_users,
                      .seed = context->seed};
-    return teach_window(lessons, &window, context, error);
+    rk_time("window state");
+    bool x= teach_window(lessons, &window, context, error);rk_time("window taught");return x;
 }
 
 Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,

@@ -510,6 +510,31 @@ static void a_handler_may_take_longer_than_the_request_timeout(void **state)
     server_stop(server);
 }
 
+static void a_connection_above_the_maximum_waits_for_another_to_go(void **state)
+{
+    Settings settings = test_settings();
+    settings.connections_max = 2;
+    settings.http_threads = 1;
+    Server *server = begin(&settings);
+    int fds[3];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = dial(server_port(server));
+        g_auto(Answer) answer = ask_on(fds[i], "/once");
+        assert_int_equal(answer.status, 200);
+    }
+    fds[2] = dial(server_port(server)); /* by the kernel, in our name */
+    get(fds[2], "/once");
+    ServerMetrics metrics = server_metrics(server);
+    assert_int_equal(metrics.connections_open, 2);
+    g_free((void *)metrics.routes);
+    close(fds[0]);
+    g_auto(Answer) answer = take_answer(fds[2], true);
+    assert_int_equal(answer.status, 200);
+    close(fds[1]);
+    close(fds[2]);
+    server_stop(server);
+}
+
 /* ---- draining ---- */
 
 typedef struct Load {
@@ -662,6 +687,7 @@ int main(void)
         cmocka_unit_test(a_silent_connection_is_closed_after_the_idle_timeout),
         cmocka_unit_test(a_client_that_does_not_read_its_answer_is_cut_off),
         cmocka_unit_test(a_handler_may_take_longer_than_the_request_timeout),
+        cmocka_unit_test(a_connection_above_the_maximum_waits_for_another_to_go),
         cmocka_unit_test(draining_under_load_loses_no_request),
         cmocka_unit_test(draining_waits_for_a_request_under_way),
         cmocka_unit_test(draining_ends_at_its_deadline),
