@@ -166,6 +166,7 @@ static int signals_blocked(void)
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write */
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
@@ -393,8 +394,9 @@ static unsigned scopes_of(char *const *names, GError **error)
     return scopes;
 }
 
-static bool keys_make(Store *store, char **arguments, GError **error)
+static bool keys_make(Store *store, char **words, GError **error)
 {
+    g_auto(GStrv) arguments = g_strdupv(words);
     g_autofree char *name = NULL;
     g_autofree char *expires = NULL;
     g_auto(GStrv) scope_names = NULL;
@@ -436,7 +438,7 @@ static int command_keys(const Command *command)
     int from, to;
     bool good = store_migrate(store, &from, &to, &error);
     if (good && strcmp(verb, "create") == 0)
-        good = keys_make(store, g_strdupv(command->rest + 1), &error);
+        good = keys_make(store, command->rest + 1, &error);
     else if (good && strcmp(verb, "list") == 0)
         good = keys_print_all(store, &error) == EXIT_SUCCESS;
     else if (good && strcmp(verb, "revoke") == 0 && command->rest[2])

@@ -17,13 +17,13 @@ typedef struct Api {
     Store *store;
     Register *reg;
     Auth *auth;
-    Server *server;   /* by api_set_server() */
-    Workers *workers; /* NULL when this process runs no jobs */
+    Server *server;      /* by api_set_server() */
+    Workers *workers;    /* NULL when this process runs no jobs */
     const char *openapi; /* the document as JSON text, NUL-terminated */
     size_t openapi_length;
     bool (*ready)(void *context, const char **why); /* may be NULL */
     void *ready_context;
-    void *state;      /* caches of the handlers: api_state_new() */
+    void *state; /* caches of the handlers: api_state_new() */
 } Api;
 
 const Route *api_routes(size_t *n);

@@ -78,6 +78,7 @@ typedef struct DatasetOptions {
     const Period *excluded;
     size_t n_excluded;
     bool has_order, has_price;
+    unsigned threads; /* of finishing; 0: all cores */
 } DatasetOptions;
 
 typedef struct DatasetBuilder DatasetBuilder;
@@ -113,7 +114,7 @@ typedef struct EventRow {
 bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, size_t n,
                                 GError **error);
 
-/* Once, at the end. Sorts (parallel counting sort by user, then by time and item within a user) and
+/* Once, at the end. Sorts (by user, then by time and item within a user, on several threads) and
  * hands out the raw data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY,
  * ERR_CANCELLED. */
 Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error);

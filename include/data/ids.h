@@ -12,7 +12,7 @@
 #include "data/sections.h"
 
 #define IDS_NONE  UINT32_MAX
-#define IDS_BATCH 32
+#define IDS_BATCH 64
 
 typedef struct Ids Ids;
 

@@ -18,6 +18,7 @@
 typedef struct BuildOptions {
     const char *prediction; /* its id */
     uint32_t version;
+    uint32_t n;           /* items in an answer when nobody says how many */
     uint32_t list_length; /* items stored per user, say 2·n; clamped to the limits above */
     ListRules rules;
     const char *card;   /* the model card, a JSON object: stored as it is */

@@ -17,9 +17,11 @@ typedef struct Register Register;
 Register *register_new(const char *data_dir, GError **error);
 void register_free(Register *reg);
 
-/* Serves what CURRENT names. A file that cannot be opened is logged and its previous one (also in
- * CURRENT) is served. The checksums of what serves are verified afterwards on a thread of the
- * register; a damaged snapshot is withdrawn for its previous one. Returns how many serve. */
+/* Serves what CURRENT names; when CURRENT cannot be read, it is made anew from the newest file of
+ * each prediction. What a process that ended left half written is removed. A file that cannot be
+ * opened is logged and its previous one (also in CURRENT) is served. The checksums of what serves
+ * are verified afterwards on a thread of the register; a damaged snapshot is withdrawn for its
+ * previous one. Returns how many serve. */
 size_t register_restore(Register *reg);
 
 /* The path for a new version's file: DATA_DIR/<prediction>/v<version>-<attempt>.snapshot, its
@@ -28,7 +30,7 @@ char *register_path(const Register *reg, const char *prediction, uint32_t versio
                     GError **error);
 
 /* Takes the reference: serves `snapshot` for its prediction from now on and writes CURRENT (the one
- * before stays named as previous). */
+ * before stays named as previous); what other processes wrote there meanwhile stays. */
 bool register_publish(Register *reg, Snapshot *takes_snapshot, GError **error);
 
 /* A reference for snapshot_unref(), or NULL when the prediction has no version. */

@@ -32,6 +32,9 @@ int64_t snapshot_built_at(const Snapshot *snapshot);
 uint64_t snapshot_bytes(const Snapshot *snapshot);
 uint32_t snapshot_predictable_users(const Snapshot *snapshot);
 
+/* Items in an answer when the caller does not say how many: 1 to RECOMMEND_MAX. */
+uint32_t snapshot_default_n(const Snapshot *snapshot);
+
 const Ids *snapshot_users(const Snapshot *snapshot);
 const Ids *snapshot_items(const Snapshot *snapshot);
 const Attributes *snapshot_item_attributes(const Snapshot *snapshot);

@@ -30,6 +30,10 @@ void job_run_log(JobRun *run, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* True while the lease is surely ours: asked before anything irreversible. ERR_CANCELLED. */
 bool job_run_still_ours(JobRun *run, GError **error);
 
+/* Whether what cannot be taken back any more may be brought to its end, also when somebody asked to
+ * cancel. ERR_CANCELLED once the lease is lost or the daemon stops: another attempt ends it. */
+bool job_run_may_finish(JobRun *run, GError **error);
+
 typedef struct JobKind {
     const char *name;
     /* *result: a JSON object for g_free(). False with an error: failed, or cancelled when the error

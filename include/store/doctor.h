@@ -28,5 +28,5 @@ typedef struct SourceCounts {
 } SourceCounts;
 
 bool doctor_count(const SourceSettings *source, const Model *users, const Model *events,
-                  const Model *products, const Prediction *prediction, SourceCounts *counts,
-                  GError **error);
+                  const Model *products, const Prediction *prediction, const Cancel *cancel,
+                  SourceCounts *counts, GError **error);

@@ -307,8 +307,8 @@ HANDLER(predictions_estimate)
         return;
     GError *error = NULL;
     SourceCounts counts;
-    if (!doctor_count(of->source, of->users, of->events, of->products, of->prediction, &counts,
-                      &error)) {
+    if (!doctor_count(of->source, of->users, of->events, of->products, of->prediction, NULL,
+                      &counts, &error)) {
         response_error(response, error);
         return;
     }

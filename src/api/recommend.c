@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "index/recommend.h"
-#include "list_length.h"
 #include "mapped.h"
 #include "served.h"
 #include "state.h"
@@ -74,13 +73,13 @@ static void read_exclude(Ask *ask, const Snapshot *snapshot, const char *text, F
     }
 }
 
-static void read_ask(Ask *ask, const Api *api, const Snapshot *snapshot, const Request *request,
+static void read_ask(Ask *ask, const Snapshot *snapshot, const Request *request,
                      Faults *faults)
 {
     ask->n_excluded = 0;
     ask->n = (size_t)request_query_int(request, "n", 1, RECOMMEND_MAX, 0, faults);
     if (ask->n == 0)
-        ask->n = list_length_of(&api_state(api)->list_lengths, snapshot);
+        ask->n = snapshot_default_n(snapshot);
     const char *text = request_query(request, "exclude", NULL);
     if (text)
         read_exclude(ask, snapshot, text, faults);
@@ -185,7 +184,7 @@ HANDLER(users_recommend)
         return;
     g_autoptr(Faults) faults = faults_new();
     Ask ask;
-    read_ask(&ask, api, snapshot, request, faults);
+    read_ask(&ask, snapshot, request, faults);
     if (response_faults(response, faults))
         return;
     size_t length = 0;
@@ -271,7 +270,7 @@ HANDLER(products_popular)
     Ask ask;
     const Column *column = NULL;
     uint32_t value = 0;
-    read_ask(&ask, api, snapshot, request, faults);
+    read_ask(&ask, snapshot, request, faults);
     read_value(snapshot, request, &column, &value, faults);
     if (response_faults(response, faults))
         return;

@@ -5,7 +5,6 @@ void api_init(Api *api)
     State *state = g_new0(State, 1);
     pthread_mutex_init(&state->lock, NULL);
     rankings_init(&state->rankings);
-    list_lengths_init(&state->list_lengths);
     api->state = state;
 }
 
@@ -15,7 +14,6 @@ void api_clear(Api *api)
     if (!state)
         return;
     rankings_clear(&state->rankings);
-    list_lengths_clear(&state->list_lengths);
     pthread_mutex_destroy(&state->lock);
     g_free(state->key_copy);
     g_free(state);

@@ -4,12 +4,10 @@
 #include <pthread.h>
 
 #include "api/api.h"
-#include "list_length.h"
 #include "ranking.h"
 
 typedef struct State {
     Rankings rankings;
-    ListLengths list_lengths;
     pthread_mutex_t lock; /* guards what follows */
     Server *server;
     char *key_copy; /* what was last written to the data folder, NULL: nothing yet */

@@ -3,9 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "dataset_bands.h"
 #include "dataset_owner.h"
 #include "dataset_sort.h"
 #include "drops.h"
+#include "key_bytes.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,8 +17,8 @@ struct DatasetBuilder {
     Period *excluded; /* behind options.excluded */
     DatasetShared *shared;
     AttributesBuilder *item_attributes, *user_attributes;
-    Ids *orders;       /* NULL when not mapped */
-    GPtrArray *chunks; /* of Interactions; all but the last are full */
+    Ids *orders;  /* NULL when not mapped */
+    Bands *bands; /* NULL before the first event: they depend on how many users there are */
     uint64_t items_left_out, users_left_out;
     DropCount dropped[DROP_RULES];
 };
@@ -34,7 +36,7 @@ static uint8_t keys_add(Keys *keys, const char *bytes, size_t length)
 {
     size_t last = keys->n - 1;
     bool is_repeated = keys->n > 0 && keys->lengths[last] == length &&
-                       memcmp(keys->bytes[last], bytes, length) == 0;
+                       bytes_equal(keys->bytes[last], bytes, length);
     if (is_repeated)
         return (uint8_t)last;
     keys->bytes[keys->n] = bytes;
@@ -136,7 +138,8 @@ static void keep_valid(DatasetBuilder *builder, Batch *batch)
         }
         batch->rows[kept] = row;
         batch->user[kept] = batch->user[i];
-        batch->item[kept++] = batch->item[i];
+        batch->item[kept] = batch->item[i];
+        batch->order[kept++] = IDS_NONE;
     }
     batch->n = kept;
 }
@@ -153,62 +156,29 @@ static bool number_orders(DatasetBuilder *builder, Batch *batch, GError **error)
     if (!ids_add_batch(builder->orders, orders.n, orders.bytes, orders.lengths, orders.numbers,
                        error))
         return false;
-    for (size_t i = 0; i < batch->n; i++) {
-        bool has_order = !is_null(batch->rows[i]->order, batch->rows[i]->order_length);
-        batch->order[i] = has_order ? orders.numbers[order_of[i]] : IDS_NONE;
-    }
+    for (size_t i = 0; i < batch->n; i++)
+        if (!is_null(batch->rows[i]->order, batch->rows[i]->order_length))
+            batch->order[i] = orders.numbers[order_of[i]];
     return true;
 }
 
-static void chunk_free(void *chunk)
-{
-    interactions_clear(chunk);
-    g_free(chunk);
-}
-
-static bool add_chunk(DatasetBuilder *builder, GError **error)
-{
-    Interactions *chunk = g_new0(Interactions, 1);
-    g_ptr_array_add(builder->chunks, chunk);
-    chunk->user = g_try_new(uint32_t, CHUNK_ROWS);
-    chunk->item = g_try_new(uint32_t, CHUNK_ROWS);
-    chunk->time = g_try_new(int64_t, CHUNK_ROWS);
-    chunk->quantity = g_try_new(float, CHUNK_ROWS);
-    bool is_whole = chunk->user && chunk->item && chunk->time && chunk->quantity;
-    if (is_whole && builder->options.has_order)
-        is_whole = (chunk->order = g_try_new(uint32_t, CHUNK_ROWS)) != NULL;
-    if (is_whole && builder->options.has_price)
-        is_whole = (chunk->price = g_try_new(float, CHUNK_ROWS)) != NULL;
-    return is_whole || dataset_no_memory(CHUNK_ROWS * builder->chunks->len, error);
-}
-
-static Interactions *last_chunk(const DatasetBuilder *builder)
-{
-    guint n = builder->chunks->len;
-    return n > 0 ? g_ptr_array_index(builder->chunks, n - 1) : NULL;
-}
-
-static void append_row(Interactions *chunk, const Batch *batch, size_t i)
+static BandRow band_row(const Batch *batch, size_t i)
 {
     const EventRow *row = batch->rows[i];
-    uint64_t at = chunk->n++;
-    chunk->user[at] = batch->user[i];
-    chunk->item[at] = batch->item[i];
-    chunk->time[at] = row->time;
-    chunk->quantity[at] = row->quantity;
-    if (chunk->order)
-        chunk->order[at] = batch->order[i];
-    if (chunk->price)
-        chunk->price[at] = isfinite(row->price) ? row->price : NAN;
+    return (BandRow){.time = row->time,
+                     .user = batch->user[i],
+                     .item = batch->item[i],
+                     .order = batch->order[i],
+                     .quantity = row->quantity,
+                     .price = isfinite(row->price) ? row->price : NAN};
 }
 
 static bool append_batch(DatasetBuilder *builder, const Batch *batch, GError **error)
 {
     for (size_t i = 0; i < batch->n; i++) {
-        Interactions *chunk = last_chunk(builder);
-        if ((!chunk || chunk->n == CHUNK_ROWS) && !add_chunk(builder, error))
+        BandRow row = band_row(batch, i);
+        if (!bands_add(builder->bands, &row, error))
             return false;
-        append_row(last_chunk(builder), batch, i);
     }
     return true;
 }
@@ -244,7 +214,6 @@ DatasetBuilder *dataset_builder_new(const DatasetOptions *options,
     builder->item_attributes = takes_item_attributes;
     builder->user_attributes = takes_user_attributes;
     builder->orders = options->has_order ? ids_new() : NULL;
-    builder->chunks = g_ptr_array_new_with_free_func(chunk_free);
     return builder;
 }
 
@@ -257,7 +226,7 @@ void dataset_builder_free(DatasetBuilder *builder)
     attributes_builder_free(builder->item_attributes);
     attributes_builder_free(builder->user_attributes);
     ids_free(builder->orders);
-    g_ptr_array_unref(builder->chunks);
+    bands_free(builder->bands);
     drops_clear(builder->dropped);
     g_free(builder);
 }
@@ -271,6 +240,7 @@ uint32_t dataset_builder_add_item(DatasetBuilder *builder, const char *key, size
 uint32_t dataset_builder_add_user(DatasetBuilder *builder, const char *key, size_t length,
                                   GError **error)
 {
+    g_assert(!builder->bands);
     return add_new(builder->shared->users, key, length, &builder->users_left_out, error);
 }
 
@@ -288,6 +258,8 @@ bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, s
                                 GError **error)
 {
     g_assert(n <= IDS_BATCH);
+    if (!builder->bands)
+        builder->bands = bands_new(ids_count(builder->shared->users));
     Batch batch;
     find_keys(builder, rows, n, &batch);
     keep_valid(builder, &batch);
@@ -298,10 +270,10 @@ bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, s
 
 static Attributes *finish_attributes(AttributesBuilder *attributes, const Ids *ids, GError **error)
 {
-    g_autoptr(AttributesBuilder) none = NULL;
-    if (!attributes)
-        attributes = none = attributes_builder_new(0, NULL, NULL, NULL);
-    return attributes_builder_finish(attributes, ids_count(ids), error);
+    if (attributes)
+        return attributes_builder_finish(attributes, ids_count(ids), error);
+    g_autoptr(AttributesBuilder) no_columns = attributes_builder_new(0, NULL, NULL, NULL);
+    return attributes_builder_finish(no_columns, ids_count(ids), error);
 }
 
 static bool finish_shared(DatasetBuilder *builder, GError **error)
@@ -326,7 +298,9 @@ Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, G
     /* From here on only the numbers of orders count: their text goes before sorting needs memory.
      */
     g_clear_pointer(&builder->orders, ids_free);
-    if (!dataset_sort(dataset, builder->chunks, cancel, error))
+    if (!builder->bands)
+        builder->bands = bands_new(dataset->n_users);
+    if (!dataset_sort(dataset, builder->bands, &builder->options, cancel, error))
         return NULL;
     return g_steal_pointer(&dataset);
 }

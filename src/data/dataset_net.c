@@ -71,6 +71,7 @@ static bool net_user(Netting *netting, uint64_t begin, uint64_t n, GError **erro
 {
     if (!reserve(netting, n, error))
         return false;
+    g_assert(netting->by_item && netting->stack);
     const uint32_t *items = netting->raw->rows.item + begin;
     for (uint64_t i = 0; i < n; i++)
         netting->by_item[i] = (uint64_t)items[i] << 32 | i;
@@ -130,7 +131,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Cut, cut_clear)
 
 static bool cut_rows(const Dataset *raw, int64_t until, Cut *cut, GError **error)
 {
-    cut->n = g_try_new(uint64_t, MAX(raw->n_users, 1));
+    cut->n = g_try_new0(uint64_t, MAX(raw->n_users, 1));
     if (!cut->n)
         return dataset_no_memory(raw->rows.n, error);
     for (uint32_t user = 0; user < raw->n_users; user++) {

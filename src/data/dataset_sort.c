@@ -1,7 +1,6 @@
 #include "dataset_sort.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dataset_owner.h"
@@ -10,170 +9,23 @@
 
 /* Below this, starting threads costs more than they save. */
 #define ROWS_PER_THREAD_MIN 50000
-#define USERS_PER_BLOCK     1024
+/* Rows that are sorted by insertion before any are merged. */
+#define RUN_ROWS            16
 
-/* The moving of one field of all rows to where their user's rows begin. */
-typedef struct Move {
-    const GPtrArray *chunks;
-    size_t offset;       /* of the field's array in Interactions */
-    size_t element_size; /* 4 or 8 */
-    uint64_t *cursor;    /* n_users: where the user's next row goes */
-    uint32_t *limits;    /* ranges + 1: the users of each range, so that ranges have equal rows */
-    void *to;
-} Move;
-
-static void *field_of(const Interactions *rows, size_t offset)
-{
-    return *(void *const *)((const char *)rows + offset);
-}
-
-static void move_4(const Interactions *chunk, const uint32_t *from, const Move *move, uint32_t low,
-                   uint32_t high)
-{
-    uint32_t *to = move->to;
-    for (uint64_t i = 0; i < chunk->n; i++)
-        if (chunk->user[i] >= low && chunk->user[i] < high)
-            to[move->cursor[chunk->user[i]]++] = from[i];
-}
-
-static void move_8(const Interactions *chunk, const uint64_t *from, const Move *move, uint32_t low,
-                   uint32_t high)
-{
-    uint64_t *to = move->to;
-    for (uint64_t i = 0; i < chunk->n; i++)
-        if (chunk->user[i] >= low && chunk->user[i] < high)
-            to[move->cursor[chunk->user[i]]++] = from[i];
-}
-
-/* Each range of users reads all rows and writes its own: no two threads touch one place, and equal
- * keys keep the order they came in. */
-static bool move_ranges(void *context, uint64_t begin, uint64_t end, unsigned worker,
-                        GError **error)
-{
-    const Move *move = context;
-    for (uint64_t range = begin; range < end; range++) {
-        uint32_t low = move->limits[range], high = move->limits[range + 1];
-        for (guint i = 0; i < move->chunks->len; i++) {
-            const Interactions *chunk = g_ptr_array_index(move->chunks, i);
-            const void *from = field_of(chunk, move->offset);
-            if (move->element_size == sizeof(uint64_t))
-                move_8(chunk, from, move, low, high);
-            else
-                move_4(chunk, from, move, low, high);
-        }
-    }
-    return true;
-}
-
-static void free_field(const GPtrArray *chunks, size_t offset)
-{
-    for (guint i = 0; i < chunks->len; i++) {
-        void **field = (void **)((char *)g_ptr_array_index(chunks, i) + offset);
-        g_clear_pointer(field, g_free);
-    }
-}
-
-typedef struct Field {
-    size_t offset, element_size;
-} Field;
-
-#define FIELD(name)                                                                                \
-    {                                                                                              \
-        offsetof(Interactions, name), sizeof *((Interactions *)NULL)->name                         \
-    }
-
-/* All but the user, which says where the others go. */
-static const Field fields[] = {FIELD(time), FIELD(item), FIELD(quantity), FIELD(order),
-                               FIELD(price)};
-
-static bool move_field(Dataset *dataset, Move *move, const Field *field, unsigned ranges,
-                       const Cancel *cancel, GError **error)
-{
-    uint64_t n = dataset->rows.n;
-    move->offset = field->offset;
-    move->element_size = field->element_size;
-    move->to = g_try_malloc_n(MAX(n, 1), field->element_size);
-    if (!move->to)
-        return dataset_no_memory(n, error);
-    *(void **)((char *)&dataset->rows + field->offset) = move->to;
-    memcpy(move->cursor, dataset->user_start, dataset->n_users * sizeof *move->cursor);
-    if (!parallel_for(ranges, 1, ranges, move_ranges, move, cancel, error))
-        return false;
-    free_field(move->chunks, field->offset);
-    return true;
-}
-
-static bool count_users(Dataset *dataset, const GPtrArray *chunks, GError **error)
-{
-    dataset->user_start = g_try_new0(uint64_t, (size_t)dataset->n_users + 1);
-    if (!dataset->user_start)
-        return dataset_no_memory(0, error);
-    for (guint i = 0; i < chunks->len; i++) {
-        const Interactions *chunk = g_ptr_array_index(chunks, i);
-        for (uint64_t row = 0; row < chunk->n; row++)
-            dataset->user_start[chunk->user[row] + (size_t)1]++;
-        dataset->rows.n += chunk->n;
-    }
-    for (uint32_t user = 0; user < dataset->n_users; user++)
-        dataset->user_start[user + (size_t)1] += dataset->user_start[user];
-    return true;
-}
-
-/* The first user at whose begin at least `rows` rows lie before. */
-static uint32_t user_at(const Dataset *dataset, uint64_t rows)
-{
-    uint32_t low = 0, high = dataset->n_users;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (dataset->user_start[middle] < rows)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool move_rows(Dataset *dataset, GPtrArray *chunks, const Cancel *cancel, GError **error)
-{
-    uint64_t n = dataset->rows.n;
-    unsigned ranges = (unsigned)CLAMP(n / ROWS_PER_THREAD_MIN, 1, parallel_threads(0));
-    g_autofree uint64_t *cursor = g_try_new(uint64_t, MAX(dataset->n_users, 1));
-    g_autofree uint32_t *limits = g_new0(uint32_t, ranges + 1);
-    if (!cursor)
-        return dataset_no_memory(n, error);
-    for (unsigned i = 1; i < ranges; i++)
-        limits[i] = user_at(dataset, n / ranges * i);
-    limits[ranges] = dataset->n_users;
-    Move move = {.chunks = chunks, .cursor = cursor, .limits = limits};
-    const Interactions *first = chunks->len > 0 ? g_ptr_array_index(chunks, 0) : NULL;
-    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
-        /* No order or price is mapped; of no rows there are no chunks to tell. */
-        if (first && !field_of(first, fields[i].offset))
-            continue;
-        if (!move_field(dataset, &move, &fields[i], ranges, cancel, error))
-            return false;
-    }
-    g_ptr_array_set_size(chunks, 0);
-    return dataset_fill_users(dataset, error);
-}
-
-typedef struct SortKey {
-    int64_t time;
-    uint32_t item;
-    uint32_t place; /* before sorting, within the user */
-    float quantity, price;
-} SortKey;
-
+/* Of one worker: a band's rows by user. */
 typedef struct Scratch {
-    SortKey *keys;
-    uint32_t *orders;
-    uint64_t capacity;
+    BandRow *rows;
+    BandRow *merged; /* the lower half of what is being merged */
+    uint64_t rows_capacity, merged_capacity;
+    uint64_t *cursor; /* of each user of a band: where the next row goes */
 } Scratch;
 
-typedef struct UserSort {
+typedef struct BandSort {
     Dataset *dataset;
-    Scratch *scratch; /* one per worker */
-} UserSort;
+    Bands *bands;
+    uint64_t *begin; /* of each band: its first row in the data set */
+    Scratch *scratch;
+} BandSort;
 
 static int compare_floats(float a, float b)
 {
@@ -184,111 +36,199 @@ static int compare_floats(float a, float b)
 
 /* By time and item. What follows makes the order the same however the database delivered equal
  * rows, and puts purchases before the returns of the same moment. */
-static int compare_keys(const void *left, const void *right)
+static bool is_after(const BandRow *a, const BandRow *b)
 {
-    const SortKey *a = left, *b = right;
     if (a->time != b->time)
-        return a->time < b->time ? -1 : 1;
+        return a->time > b->time;
     if (a->item != b->item)
-        return a->item < b->item ? -1 : 1;
+        return a->item > b->item;
     int order = compare_floats(b->quantity, a->quantity);
-    if (order == 0)
-        order = compare_floats(a->price, b->price);
-    return order ? order : (a->place > b->place) - (a->place < b->place);
+    return order ? order > 0 : compare_floats(a->price, b->price) > 0;
 }
 
-static SortKey key_at(const Interactions *rows, uint64_t i, uint32_t place)
+static void sort_by_insertion(BandRow *rows, uint64_t n)
 {
-    return (SortKey){rows->time[i], rows->item[i], place, rows->quantity[i],
-                     rows->price ? rows->price[i] : 0};
-}
-
-static bool is_sorted(const Interactions *rows, uint64_t begin, uint64_t end)
-{
-    for (uint64_t i = begin + 1; i < end; i++) {
-        if (rows->time[i - 1] < rows->time[i])
+    for (uint64_t i = 1; i < n; i++) {
+        if (!is_after(&rows[i - 1], &rows[i]))
             continue;
-        SortKey before = key_at(rows, i - 1, 0), after = key_at(rows, i, 1);
-        if (compare_keys(&before, &after) > 0)
-            return false;
+        BandRow row = rows[i];
+        uint64_t at = i;
+        for (; at > 0 && is_after(&rows[at - 1], &row); at--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
     }
-    return true;
 }
 
-static bool reserve(Scratch *scratch, uint64_t n, GError **error)
+/* rows[0 … middle) and rows[middle … n), each sorted; equal rows keep their order. */
+static void merge(BandRow *rows, uint64_t middle, uint64_t n, BandRow *lower)
 {
-    if (n <= scratch->capacity)
+    if (!is_after(&rows[middle - 1], &rows[middle]))
+        return;
+    memcpy(lower, rows, middle * sizeof *rows);
+    uint64_t from = 0, upper = middle;
+    for (uint64_t at = 0; from < middle; at++) {
+        bool takes_upper = upper < n && is_after(&lower[from], &rows[upper]);
+        rows[at] = takes_upper ? rows[upper++] : lower[from++];
+    }
+}
+
+static bool reserve(BandRow **rows, uint64_t *capacity, uint64_t n, GError **error)
+{
+    if (n <= *capacity)
         return true;
-    SortKey *keys = g_try_renew(SortKey, scratch->keys, 2 * n);
-    if (!keys)
+    g_free(*rows);
+    *capacity = 0;
+    *rows = g_try_new0(BandRow, n + n / 4);
+    if (!*rows)
         return dataset_no_memory(n, error);
-    scratch->keys = keys;
-    uint32_t *orders = g_try_renew(uint32_t, scratch->orders, 2 * n);
-    if (!orders)
-        return dataset_no_memory(n, error);
-    scratch->orders = orders;
-    scratch->capacity = 2 * n;
+    *capacity = n + n / 4;
     return true;
 }
 
-static bool sort_rows(Interactions *rows, uint64_t begin, uint64_t end, Scratch *scratch,
-                      GError **error)
+/* Lines of an order come together and orders by time, mostly: insertion then moves a row by a few
+ * places and merging finds nothing to do. */
+static bool sort_rows(BandRow *rows, uint64_t n, Scratch *scratch, GError **error)
 {
-    uint64_t n = end - begin;
-    if (!reserve(scratch, n, error))
+    for (uint64_t begin = 0; begin < n; begin += RUN_ROWS)
+        sort_by_insertion(rows + begin, MIN(RUN_ROWS, n - begin));
+    if (n <= RUN_ROWS)
+        return true;
+    if (!reserve(&scratch->merged, &scratch->merged_capacity, n, error))
         return false;
-    for (uint64_t i = 0; i < n; i++)
-        scratch->keys[i] = key_at(rows, begin + i, (uint32_t)i);
-    qsort(scratch->keys, n, sizeof *scratch->keys, compare_keys);
-    if (rows->order)
-        memcpy(scratch->orders, rows->order + begin, n * sizeof *rows->order);
+    for (uint64_t width = RUN_ROWS; width < n; width *= 2)
+        for (uint64_t begin = 0; begin + width < n; begin += 2 * width)
+            merge(rows + begin, width, MIN(2 * width, n - begin), scratch->merged);
+    return true;
+}
+
+/* Counts the rows of the band's users and says in cursor and user_start where each begins. */
+static void start_users(const Growing *band, uint32_t first, uint32_t n_users, uint64_t begin,
+                        uint64_t *cursor, uint64_t *user_start)
+{
+    const BandRow *rows = band->elements;
+    memset(cursor, 0, n_users * sizeof *cursor);
+    for (uint64_t i = 0; i < band->n; i++)
+        cursor[rows[i].user - first]++;
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < n_users; i++) {
+        uint64_t n = cursor[i];
+        cursor[i] = at;
+        user_start[first + i] = begin + at;
+        at += n;
+    }
+}
+
+static void place_rows(const Growing *band, uint32_t first, Scratch *scratch)
+{
+    const BandRow *rows = band->elements;
+    for (uint64_t i = 0; i < band->n; i++)
+        scratch->rows[scratch->cursor[rows[i].user - first]++] = rows[i];
+}
+
+static void write_rows(Interactions *to, uint64_t begin, const BandRow *rows, uint64_t n)
+{
     for (uint64_t i = 0; i < n; i++) {
-        const SortKey *key = &scratch->keys[i];
-        rows->time[begin + i] = key->time;
-        rows->item[begin + i] = key->item;
-        rows->quantity[begin + i] = key->quantity;
-        if (rows->price)
-            rows->price[begin + i] = key->price;
-        if (rows->order)
-            rows->order[begin + i] = scratch->orders[key->place];
+        to->user[begin + i] = rows[i].user;
+        to->item[begin + i] = rows[i].item;
+        to->time[begin + i] = rows[i].time;
+        to->quantity[begin + i] = rows[i].quantity;
     }
-    return true;
+    for (uint64_t i = 0; to->order && i < n; i++)
+        to->order[begin + i] = rows[i].order;
+    for (uint64_t i = 0; to->price && i < n; i++)
+        to->price[begin + i] = rows[i].price;
 }
 
-static bool sort_users(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
+static bool sort_band(const BandSort *sort, uint32_t number, Scratch *scratch, GError **error)
 {
-    UserSort *sort = context;
-    const uint64_t *start = sort->dataset->user_start;
-    Interactions *rows = &sort->dataset->rows;
-    for (uint64_t user = begin; user < end; user++) {
-        if (is_sorted(rows, start[user], start[user + 1]))
-            continue;
-        if (!sort_rows(rows, start[user], start[user + 1], &sort->scratch[worker], error))
-            return false;
-    }
-    return true;
-}
-
-static bool sort_within_users(Dataset *dataset, const Cancel *cancel, GError **error)
-{
-    uint64_t wanted = dataset->rows.n / ROWS_PER_THREAD_MIN;
-    unsigned threads = (unsigned)CLAMP(wanted, 1, parallel_threads(0));
-    g_autofree Scratch *scratch = g_new0(Scratch, threads);
-    UserSort sort = {dataset, scratch};
-    bool is_done =
-        parallel_for(dataset->n_users, USERS_PER_BLOCK, threads, sort_users, &sort, cancel, error);
-    for (unsigned i = 0; i < threads; i++) {
-        g_free(scratch[i].keys);
-        g_free(scratch[i].orders);
-    }
-    return is_done;
-}
-
-bool dataset_sort(Dataset *dataset, GPtrArray *chunks, const Cancel *cancel, GError **error)
-{
-    if (!count_users(dataset, chunks, error) || !move_rows(dataset, chunks, cancel, error) ||
-        !sort_within_users(dataset, cancel, error))
+    Dataset *dataset = sort->dataset;
+    Growing *band = &sort->bands->bands[number];
+    uint32_t first = number << sort->bands->shift;
+    uint32_t n_users = MIN(dataset->n_users - first, UINT32_C(1) << sort->bands->shift);
+    uint64_t n = band->n, begin = sort->begin[number];
+    if (!reserve(&scratch->rows, &scratch->rows_capacity, n, error))
         return false;
-    dataset_set_range(dataset);
+    start_users(band, first, n_users, begin, scratch->cursor, dataset->user_start);
+    place_rows(band, first, scratch);
+    growing_clear(band);
+    for (uint64_t i = 0, at = 0; i < n_users; at = scratch->cursor[i++])
+        if (!sort_rows(scratch->rows + at, scratch->cursor[i] - at, scratch, error))
+            return false;
+    write_rows(&dataset->rows, begin, scratch->rows, n);
     return true;
+}
+
+static bool sort_bands(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
+{
+    const BandSort *sort = context;
+    for (uint64_t i = begin; i < end; i++)
+        if (!sort_band(sort, (uint32_t)i, &sort->scratch[worker], error))
+            return false;
+    return true;
+}
+
+static void scratch_free(Scratch *scratch, unsigned threads)
+{
+    for (unsigned i = 0; i < threads; i++) {
+        g_free(scratch[i].rows);
+        g_free(scratch[i].merged);
+        g_free(scratch[i].cursor);
+    }
+    g_free(scratch);
+}
+
+/* Room for all users of a band; NULL with ERR_NO_MEMORY. */
+static Scratch *scratch_new(unsigned threads, uint64_t band_users, GError **error)
+{
+    Scratch *scratch = g_new0(Scratch, threads);
+    for (unsigned i = 0; i < threads; i++) {
+        scratch[i].cursor = g_try_new(uint64_t, band_users);
+        if (scratch[i].cursor)
+            continue;
+        scratch_free(scratch, threads);
+        dataset_no_memory(0, error);
+        return NULL;
+    }
+    return scratch;
+}
+
+static bool alloc_rows(Dataset *dataset, const DatasetOptions *options, uint64_t n, GError **error)
+{
+    Interactions *rows = &dataset->rows;
+    rows->n = n;
+    dataset->user_start = g_try_new(uint64_t, (size_t)dataset->n_users + 1);
+    rows->user = g_try_new(uint32_t, MAX(n, 1));
+    rows->item = g_try_new(uint32_t, MAX(n, 1));
+    rows->time = g_try_new(int64_t, MAX(n, 1));
+    rows->quantity = g_try_new(float, MAX(n, 1));
+    bool is_whole = dataset->user_start && rows->user && rows->item && rows->time && rows->quantity;
+    if (is_whole && options->has_order)
+        is_whole = (rows->order = g_try_new(uint32_t, MAX(n, 1))) != NULL;
+    if (is_whole && options->has_price)
+        is_whole = (rows->price = g_try_new(float, MAX(n, 1))) != NULL;
+    if (is_whole)
+        dataset->user_start[dataset->n_users] = n;
+    return is_whole || dataset_no_memory(n, error);
+}
+
+bool dataset_sort(Dataset *dataset, Bands *bands, const DatasetOptions *options,
+                  const Cancel *cancel, GError **error)
+{
+    g_autofree uint64_t *begin = g_new(uint64_t, bands->n);
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < bands->n; n += bands->bands[i++].n)
+        begin[i] = n;
+    if (!alloc_rows(dataset, options, n, error))
+        return false;
+    unsigned threads =
+        (unsigned)CLAMP(n / ROWS_PER_THREAD_MIN, 1, parallel_threads(options->threads));
+    Scratch *scratch = scratch_new(threads, UINT64_C(1) << bands->shift, error);
+    if (!scratch)
+        return false;
+    BandSort sort = {dataset, bands, begin, scratch};
+    bool is_done = parallel_for(bands->n, 1, threads, sort_bands, &sort, cancel, error);
+    scratch_free(scratch, threads);
+    if (is_done)
+        dataset_set_range(dataset);
+    return is_done;
 }

@@ -6,9 +6,10 @@
 #include "base/cancel.h"
 #include "data/dataset.h"
 
-#define CHUNK_ROWS (UINT64_C(1) << 18)
+#include "dataset_bands.h"
 
-/* Moves all rows of the chunks (of Interactions, numbers below the data set's counts) into the data
- * set, sorted, and fills user_start, first and last. A chunk's array is freed as soon as it was
- * moved: with the chunks at most one array of the result is held twice. */
-bool dataset_sort(Dataset *dataset, GPtrArray *chunks, const Cancel *cancel, GError **error);
+/* Moves all rows of the bands (their numbers are below the data set's counts) into the data set,
+ * sorted, and fills user_start, first and last; order and price only where the options map them.
+ * A band is freed as soon as its rows have moved: few rows are held twice. */
+bool dataset_sort(Dataset *dataset, Bands *bands, const DatasetOptions *options,
+                  const Cancel *cancel, GError **error);

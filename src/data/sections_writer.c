@@ -37,8 +37,9 @@ static bool fail(SectionsWriter *writer, const char *what, GError **error)
     int number = errno;
     writer->has_failed = true;
     bool is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    error_set(error, is_full ? ERR_NO_SPACE : ERR_INTERNAL, "%s \"%s\" failed: %s", what,
-              writer->part, g_strerror(number));
+    g_autofree char *name = g_path_get_basename(writer->path); /* callers read this: no folders */
+    error_set(error, is_full ? ERR_NO_SPACE : ERR_INTERNAL, "%s \"%s\" failed: %s", what, name,
+              g_strerror(number));
     return false;
 }
 

@@ -36,6 +36,7 @@ static bool store_meta(SectionsWriter *writer, const Fitted *fitted, const Lists
                  .n_rows = lists->n_rows,
                  .n_popular = scope->n_items,
                  .stride = lists->stride,
+                 .default_n = options->n,
                  .built_at = options->built_at,
                  .as_of = scope->anchor};
     const char *learner = fitted->learner->name;

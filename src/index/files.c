@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
+
+#define PART_IDLE_S 600 /* nobody who still writes to a file pauses for so long */
 
 static const char *const suffixes[] = {
     [FILE_SNAPSHOT] = ".snapshot",
@@ -66,6 +70,41 @@ GArray *files_list(const char *data_dir, const char *prediction)
         g_array_append_val(list, file);
     }
     return list;
+}
+
+GPtrArray *files_predictions(const char *data_dir)
+{
+    GPtrArray *predictions = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(data_dir, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir)))
+        if (files_is_safe(name))
+            g_ptr_array_add(predictions, g_strdup(name));
+    return predictions;
+}
+
+static size_t remove_when_idle(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+           time(NULL) - status.st_mtime > PART_IDLE_S && unlink(path) == 0;
+}
+
+size_t files_remove_parts(const char *data_dir)
+{
+    g_autofree char *current = g_build_filename(data_dir, "CURRENT.part", NULL);
+    size_t removed = remove_when_idle(current);
+    g_autoptr(GPtrArray) predictions = files_predictions(data_dir);
+    for (guint p = 0; p < predictions->len; p++) {
+        g_autoptr(GArray) files = files_list(data_dir, predictions->pdata[p]);
+        for (guint i = 0; i < files->len; i++) {
+            const VersionFile *file = &g_array_index(files, VersionFile, i);
+            g_autofree char *path =
+                g_build_filename(data_dir, predictions->pdata[p], file->name, NULL);
+            removed += file->kind == FILE_PART ? remove_when_idle(path) : 0;
+        }
+    }
+    return removed;
 }
 
 bool files_make_folder(const char *path, GError **error)

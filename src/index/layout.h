@@ -5,12 +5,14 @@
  *   scope.user, scope.item          UserScope per user, 1 per predictable item
  *   lists.row                       per user: its row among the predictable ones, or IDS_NONE
  *   lists.count, .item, .score      per row: how many, and `stride` places of item and score
- *   popular.item, popular.weight    predictable items by decayed purchases; the weight of every
- * item history.start, .item            per user: distinct items, newest first history.banned per
- * user: how many of them, from the newest, the purchased-items rule keeps out of lists banned.item
- * those, ascending, at the places of history.start products.…                      mapped columns
- * (data/attributes) inverted.<column>.start, .item  per value of a column: predictable items, most
- * popular first learner.…                       the learner's own */
+ *   popular.item, popular.weight    predictable items by decayed purchases; the weight of every one
+ *   history.start, .item            per user: distinct items, newest first
+ *   history.banned                  per user: how many of them, from the newest, the
+ *                                   purchased-items rule keeps out of lists
+ *   banned.item                     those, ascending, at the places of history.start
+ *   products.…                      mapped columns (data/attributes)
+ *   inverted.<column>.start, .item  per value of a column: predictable items, most popular first
+ *   learner.…                       the learner's own */
 #pragma once
 
 #include <stdatomic.h>
@@ -32,10 +34,10 @@ typedef struct Meta {
     uint32_t layout; /* LAYOUT_NUMBER */
     uint32_t version;
     uint32_t n_users, n_items;
-    uint32_t n_rows;    /* predictable users */
-    uint32_t n_popular; /* predictable items */
-    uint32_t stride;    /* places per list */
-    uint32_t reserved;
+    uint32_t n_rows;         /* predictable users */
+    uint32_t n_popular;      /* predictable items */
+    uint32_t stride;         /* places per list */
+    uint32_t default_n;      /* items in an answer; 0 in files of before there was one */
     int64_t built_at, as_of; /* µs */
 } Meta;
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -94,6 +95,59 @@ GPtrArray *manifest_read(const char *data_dir, GError **error)
     return g_steal_pointer(&manifest);
 }
 
+static bool is_newer(const VersionFile *file, const VersionFile *than)
+{
+    if (!than || file->version != than->version)
+        return !than || file->version > than->version;
+    return file->attempt > than->attempt;
+}
+
+static char *relative(const char *prediction, const VersionFile *file)
+{
+    return file ? g_strdup_printf("%s/%s", prediction, file->name) : NULL;
+}
+
+static void rebuild_entry(GPtrArray *manifest, const char *data_dir, const char *prediction)
+{
+    g_autoptr(GArray) files = files_list(data_dir, prediction);
+    const VersionFile *newest = NULL, *second = NULL;
+    for (guint i = 0; i < files->len; i++) {
+        const VersionFile *file = &g_array_index(files, VersionFile, i);
+        if (file->kind != FILE_SNAPSHOT)
+            continue;
+        if (is_newer(file, newest)) {
+            second = newest;
+            newest = file;
+        } else if (is_newer(file, second))
+            second = file;
+    }
+    g_autofree char *file = relative(prediction, newest);
+    g_autofree char *previous = relative(prediction, second);
+    if (file)
+        manifest_set(manifest, prediction, file, previous);
+}
+
+GPtrArray *manifest_rebuild(const char *data_dir)
+{
+    g_autoptr(GPtrArray) manifest = manifest_new();
+    g_autoptr(GPtrArray) predictions = files_predictions(data_dir);
+    for (guint i = 0; i < predictions->len; i++)
+        rebuild_entry(manifest, data_dir, predictions->pdata[i]);
+    return g_steal_pointer(&manifest);
+}
+
+int manifest_lock(const char *data_dir)
+{
+    int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd >= 0 && flock(fd, LOCK_EX) != 0) {
+        if (errno == EINTR)
+            continue;
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 static void write_text(const GPtrArray *manifest, Buffer *out)
 {
     JsonWriter writer;
@@ -168,7 +222,8 @@ bool manifest_write(const char *data_dir, const GPtrArray *manifest, GError **er
         return true;
     int code = errno;
     unlink(part);
-    error_set(error, code == ENOSPC || code == EDQUOT ? ERR_NO_SPACE : ERR_INTERNAL,
-              "cannot write %s: %s", path, g_strerror(code));
+    error_set(error,
+              code == ENOSPC || code == EDQUOT || code == EFBIG ? ERR_NO_SPACE : ERR_INTERNAL,
+              "cannot write " MANIFEST_NAME ": %s", g_strerror(code));
     return false;
 }

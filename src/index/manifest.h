@@ -20,6 +20,15 @@ GPtrArray *manifest_new(void);
  * ERR_INTERNAL. */
 GPtrArray *manifest_read(const char *data_dir, GError **error);
 
+/* What the folders of the predictions hold, for when CURRENT cannot be read: the newest file of
+ * each as the one that serves, the one before as previous. Whether they are whole is not looked at.
+ */
+GPtrArray *manifest_rebuild(const char *data_dir);
+
+/* Keeps other processes (the sub-command train beside the service) from changing CURRENT between a
+ * read and a write, until close() of what it returns; -1 where the file system cannot lock. */
+int manifest_lock(const char *data_dir);
+
 /* ERR_NO_SPACE, ERR_INTERNAL. */
 bool manifest_write(const char *data_dir, const GPtrArray *manifest, GError **error);
 

@@ -32,7 +32,7 @@ struct Register {
     /* One change at a time: guards CURRENT and its copy, held while they are written. Requests
      * never take it. Taken before `lock`. */
     pthread_mutex_t change;
-    GPtrArray *manifest;
+    GPtrArray *manifest; /* CURRENT as last seen, NULL before it was looked at */
     atomic_uint_fast64_t swaps, damaged;
     atomic_bool verifying;
     bool has_verifier;
@@ -60,7 +60,6 @@ Register *register_new(const char *data_dir, GError **error)
     pthread_mutex_init(&reg->lock, NULL);
     pthread_mutex_init(&reg->change, NULL);
     reg->table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, serving_free);
-    reg->manifest = manifest_new();
     reg->unverified = g_ptr_array_new_with_free_func((GDestroyNotify)snapshot_unref);
     cancel_init(&reg->stop);
     return reg;
@@ -74,7 +73,7 @@ void register_free(Register *reg)
     if (reg->has_verifier)
         pthread_join(reg->verifier, NULL);
     g_ptr_array_unref(reg->unverified);
-    g_ptr_array_unref(reg->manifest);
+    g_clear_pointer(&reg->manifest, g_ptr_array_unref);
     g_hash_table_unref(reg->table);
     pthread_mutex_destroy(&reg->change);
     pthread_mutex_destroy(&reg->lock);
@@ -133,6 +132,42 @@ static const char *relative_file(const Register *reg, const Snapshot *snapshot)
     return files_is_of(path, snapshot_prediction(snapshot), &version) ? path : NULL;
 }
 
+static void save_current(Register *reg)
+{
+    g_autoptr(GError) error = NULL;
+    if (!manifest_write(reg->data_dir, reg->manifest, &error))
+        log_failure("the list of served versions could not be written", error);
+}
+
+/* Begins a change of CURRENT with what it says now: another process may have changed it since we
+ * looked, and nothing that it names may get lost. A lost or unreadable one is made anew from what
+ * we know, or else from what the folders hold. Returns the lock for end_change(). Under `change`.
+ */
+static int begin_change(Register *reg)
+{
+    int lock = manifest_lock(reg->data_dir);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) fresh = manifest_read(reg->data_dir, &error);
+    if (fresh && (fresh->len > 0 || !reg->manifest)) {
+        g_clear_pointer(&reg->manifest, g_ptr_array_unref);
+        reg->manifest = g_steal_pointer(&fresh);
+    }
+    if (!error)
+        return lock;
+    log_failure("the list of served versions is made anew", error);
+    atomic_fetch_add(&reg->damaged, 1);
+    if (!reg->manifest)
+        reg->manifest = manifest_rebuild(reg->data_dir);
+    save_current(reg);
+    return lock;
+}
+
+static void end_change(int lock)
+{
+    if (lock >= 0)
+        close(lock);
+}
+
 /* Changes CURRENT, on the disk first: when that fails nothing has changed. Under `change`. */
 static bool rename_current(Register *reg, const char *prediction, const char *file,
                            const char *previous, GError **error)
@@ -176,8 +211,10 @@ bool register_publish(Register *reg, Snapshot *takes_snapshot, GError **error)
         return false;
     }
     pthread_mutex_lock(&reg->change);
+    int lock = begin_change(reg);
     g_autofree char *previous = previous_file(reg, prediction, file);
     bool written = rename_current(reg, prediction, file, previous, error);
+    end_change(lock);
     Serving *dropped = written ? swap(reg, prediction, snapshot_ref(snapshot)) : NULL;
     pthread_mutex_unlock(&reg->change);
     serving_free(dropped);
@@ -223,13 +260,6 @@ static Snapshot *open_file(Register *reg, const char *prediction, const char *fi
     return g_steal_pointer(&snapshot);
 }
 
-static void save_current(Register *reg)
-{
-    g_autoptr(GError) error = NULL;
-    if (!manifest_write(reg->data_dir, reg->manifest, &error))
-        log_failure("the list of served versions could not be written", error);
-}
-
 /* A serving snapshot was found damaged: its previous one serves instead, or nothing. */
 static void withdraw_damaged(Register *reg, Snapshot *damaged, const GError *reason)
 {
@@ -245,10 +275,12 @@ static void withdraw_damaged(Register *reg, Snapshot *damaged, const GError *rea
     g_autoptr(Snapshot) serving = register_acquire(reg, prediction);
     Serving *dropped = NULL;
     if (serving == damaged) {
+        int lock = begin_change(reg);
         manifest_remove(reg->manifest, prediction);
         if (healthy)
             manifest_set(reg->manifest, prediction, previous, NULL);
         save_current(reg);
+        end_change(lock);
         dropped = swap(reg, prediction, g_steal_pointer(&healthy));
     }
     pthread_mutex_unlock(&reg->change);
@@ -293,17 +325,8 @@ static Snapshot *restore_entry(Register *reg, const ManifestEntry *entry, const 
     return open_file(reg, entry->prediction, entry->previous, false);
 }
 
-size_t register_restore(Register *reg)
+static void restore_all(Register *reg, const GPtrArray *named)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) named = manifest_read(reg->data_dir, &error);
-    if (!named) {
-        log_failure("no snapshot is served", error);
-        atomic_fetch_add(&reg->damaged, 1);
-        return 0;
-    }
-    size_t serving = 0;
-    pthread_mutex_lock(&reg->change);
     for (guint i = 0; i < named->len; i++) {
         const ManifestEntry *entry = named->pdata[i];
         const char *served;
@@ -314,9 +337,20 @@ size_t register_restore(Register *reg)
             continue;
         g_ptr_array_add(reg->unverified, snapshot_ref(snapshot));
         serving_free(swap(reg, entry->prediction, snapshot));
-        serving++;
     }
+}
+
+size_t register_restore(Register *reg)
+{
+    files_remove_parts(reg->data_dir);
+    pthread_mutex_lock(&reg->change);
+    int lock = begin_change(reg);
+    g_autoptr(GPtrArray) named = g_steal_pointer(&reg->manifest);
+    reg->manifest = manifest_new();
+    restore_all(reg, named);
+    end_change(lock);
     pthread_mutex_unlock(&reg->change);
+    size_t serving = reg->unverified->len;
     if (serving > 0)
         start_verifier(reg);
     return serving;
@@ -348,8 +382,10 @@ void register_withdraw(Register *reg, const char *prediction)
     if (!files_is_safe(prediction))
         return;
     pthread_mutex_lock(&reg->change);
+    int lock = begin_change(reg);
     manifest_remove(reg->manifest, prediction);
     save_current(reg);
+    end_change(lock);
     Serving *dropped = swap(reg, prediction, NULL);
     pthread_mutex_unlock(&reg->change);
     serving_free(dropped);
@@ -409,6 +445,7 @@ void register_prune(Register *reg, const char *prediction, const uint32_t *keep,
         return;
     g_autoptr(GArray) files = files_list(reg->data_dir, prediction);
     pthread_mutex_lock(&reg->change);
+    int lock = begin_change(reg);
     uint32_t newest = newest_version(reg, prediction, keep, n);
     for (guint i = 0; i < files->len; i++) {
         const VersionFile *file = &g_array_index(files, VersionFile, i);
@@ -418,6 +455,7 @@ void register_prune(Register *reg, const char *prediction, const uint32_t *keep,
         if (!stays && file->version <= newest && !is_named(reg, prediction, file->name))
             remove_file(reg, prediction, file->name);
     }
+    end_change(lock);
     pthread_mutex_unlock(&reg->change);
 }
 

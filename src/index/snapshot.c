@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "index/recommend.h"
 #include "layout.h"
+
+#define DEFAULT_N 10 /* of a file that does not say */
 
 char *layout_inverted_name(char *name, size_t column, const char *part)
 {
@@ -244,6 +247,12 @@ uint64_t snapshot_bytes(const Snapshot *snapshot)
 uint32_t snapshot_predictable_users(const Snapshot *snapshot)
 {
     return snapshot->meta.n_rows;
+}
+
+uint32_t snapshot_default_n(const Snapshot *snapshot)
+{
+    uint32_t n = snapshot->meta.default_n;
+    return n >= 1 && n <= RECOMMEND_MAX ? n : DEFAULT_N;
 }
 
 const Ids *snapshot_users(const Snapshot *snapshot)

@@ -267,3 +267,12 @@ bool job_run_still_ours(JobRun *run, GError **error)
     error_set(error, ERR_CANCELLED, "the lease of job \"%s\" may have run out", run->job->id);
     return false;
 }
+
+bool job_run_may_finish(JobRun *run, GError **error)
+{
+    Slot *slot = run->private;
+    if (slot_has_lease(slot) && !slot_reasons(slot).stopping)
+        return true;
+    error_set(error, ERR_CANCELLED, "another attempt has to finish job \"%s\"", run->job->id);
+    return false;
+}

@@ -1,7 +1,6 @@
 #include "jobs/train.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,9 +12,10 @@
 #include "card.h"
 #include "data/split.h"
 #include "index/builder.h"
-#include "index/recommend.h"
 #include "index/snapshot.h"
+#include "jobs/estimate.h"
 #include "learn/choose.h"
+#include "publish.h"
 #include "spec/model.h"
 #include "spec/prediction.h"
 #include "store/doctor.h"
@@ -23,8 +23,6 @@
 #include "store/output.h"
 #include "store/reader.h"
 #include "store/versions.h"
-
-#define OUTPUT_USERS 64 /* users whose rows go to the output table at once */
 
 typedef enum StageNumber {
     STAGE_READING,
@@ -151,31 +149,23 @@ static void reading_progress(void *context, double fraction, uint64_t rows)
     stage_fraction(context, fraction);
 }
 
-static uint64_t machine_budget(void)
-{
-    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
-}
-
 /* Refuses before a row is read what would not fit. */
 static bool check_budget(Training *training, GError **error)
 {
     const Settings *settings = training->context->settings;
     SourceCounts counts;
     if (!doctor_count(training->source, training->users, training->events, training->products,
-                      training->prediction, &counts, error))
+                      training->prediction, training->run->cancel, &counts, error))
         return false;
-    uint64_t budget = settings->memory_budget ? settings->memory_budget : machine_budget();
-    uint64_t need = choose_bytes(counts.rows, (uint32_t)counts.users, (uint32_t)counts.products,
-                                 settings->training_threads);
+    uint64_t budget = estimate_budget(settings), need = estimate_bytes(settings, &counts);
     job_run_log(training->run,
-                "%s%" PRIu64 " order lines, %" PRIu64 " users, %" PRIu64
-                " products: about %.0f MB",
+                "%s%" PRIu64 " order lines, %" PRIu64 " users, %" PRIu64 " products: about %.0f MB",
                 counts.exact ? "" : "about ", counts.rows, counts.users, counts.products,
                 (double)need / 1e6);
     if (need <= budget)
         return true;
     error_set(error, ERR_INVALID,
-              "this training needs about %.0f MB and memory-budget allows %.0f MB: raise it, or "
+              "this training needs about %.0f MB and memory_budget allows %.0f MB: raise it, or "
               "shorten the period",
               (double)need / 1e6, (double)budget / 1e6);
     return false;
@@ -187,6 +177,7 @@ static bool stage_read(Training *training, GError **error)
     if (!check_budget(training, error))
         return false;
     ReaderOptions options = {.now = clock_now_us(),
+                             .threads = training->context->settings->training_threads,
                              .cancel = training->run->cancel,
                              .progress = reading_progress,
                              .progress_context = training};
@@ -211,8 +202,8 @@ static void rules_configured(const Prediction *prediction, ChooseOptions *option
     if (prediction->purchased_items == PURCHASED_ITEMS_EXCLUDE)
         options->rules.purchased = PURCHASED_EXCLUDE;
     if (prediction->purchased_items == PURCHASED_ITEMS_EXCLUDE_WITHIN)
-        options->rules = (ListRules){PURCHASED_EXCLUDE_WITHIN,
-                                     (unsigned)prediction->exclude_within_days};
+        options->rules =
+            (ListRules){PURCHASED_EXCLUDE_WITHIN, (unsigned)prediction->exclude_within_days};
 }
 
 static bool stage_choose(Training *training, GError **error)
@@ -278,6 +269,7 @@ static bool stage_build(Training *training, GError **error)
     training->card = card_write(&card);
     BuildOptions options = {.prediction = training->prediction->id,
                             .version = (uint32_t)job->version,
+                            .n = (uint32_t)training->prediction->n,
                             .list_length = 2 * (uint32_t)training->prediction->n,
                             .rules = training->choice->rules,
                             .card = training->card,
@@ -294,57 +286,17 @@ static bool stage_build(Training *training, GError **error)
     return true;
 }
 
-/* The rows of one user, as the service answers them. Returns how many. */
-static size_t user_rows(const Snapshot *snapshot, uint32_t user, size_t n, OutputRow *rows)
-{
-    Recommendation list[RECOMMEND_MAX];
-    size_t found = recommend_user(snapshot, user, n, NULL, 0, list);
-    size_t user_length, item_length;
-    const char *user_id = ids_get(snapshot_users(snapshot), user, &user_length);
-    for (size_t i = 0; i < found; i++) {
-        const char *item_id = ids_get(snapshot_items(snapshot), list[i].item, &item_length);
-        rows[i] = (OutputRow){.user = user_id,
-                              .user_length = (uint32_t)user_length,
-                              .item = item_id,
-                              .item_length = (uint32_t)item_length,
-                              .ranking = (uint16_t)list[i].rank,
-                              .score = list[i].score,
-                              .probability = NAN,
-                              .source = item_source_name(list[i].source)};
-    }
-    return found;
-}
-
-static bool write_rows(Training *training, const Snapshot *snapshot, Output *output, GError **error)
-{
-    size_t n = (size_t)training->prediction->n;
-    g_autofree OutputRow *rows = g_new(OutputRow, OUTPUT_USERS * n);
-    uint32_t n_users = ids_count(snapshot_users(snapshot));
-    size_t filled = 0, users = 0;
-    for (uint32_t user = 0; user < n_users; user++) {
-        if (snapshot_user_scope(snapshot, user) != USER_PREDICTABLE)
-            continue;
-        filled += user_rows(snapshot, user, n, rows + filled);
-        if (++users % OUTPUT_USERS)
-            continue;
-        if (!cancel_check(training->run->cancel, error) ||
-            !output_write(output, rows, filled, error))
-            return false;
-        filled = 0;
-        stage_fraction(training, 0.9 * user / n_users);
-    }
-    return output_write(output, rows, filled, error);
-}
-
 static bool stage_publish(Training *training, const Snapshot *snapshot, GError **error)
 {
     stage_enter(training, STAGE_PUBLISHING);
-    g_autoptr(Output) output = output_begin(
-        training->source, training->prediction->id, training->users, training->products,
-        (uint32_t)training->run->job->version, training->built_at, error);
+    PublishOptions options = {.users = training->users,
+                              .products = training->products,
+                              .n = (uint32_t)training->prediction->n,
+                              .cancel = training->run->cancel,
+                              .progress = stage_fraction,
+                              .progress_context = training};
     uint64_t rows = 0;
-    if (!output || !write_rows(training, snapshot, output, error) ||
-        !cancel_check(training->run->cancel, error) || !output_finish(output, &rows, error))
+    if (!publish_write(training->source, snapshot, &options, &rows, error))
         return false;
     stage_leave(training);
     g_autofree char *view = output_view_name(training->source, training->prediction->id);
@@ -385,13 +337,30 @@ static void prune(Training *training)
         log_failure("old versions are still there", failure);
 }
 
+/* The version exists: giving up would leave table and service apart, so a locked pointer is waited
+ * for, also when a cancel comes now. */
+static bool point_output(Training *training, GError **error)
+{
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+        if (output_point(training->source, training->prediction->id,
+                         (uint32_t)training->run->job->version, &failure))
+            return true;
+        if (error_code(failure) != ERR_TIMEOUT) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        if (!job_run_may_finish(training->run, error))
+            return false;
+    }
+}
+
 /* Also what a new attempt does when the one before died after saving the version. */
 static bool stage_activate(Training *training, Snapshot *takes_snapshot, GError **error)
 {
     g_autoptr(Snapshot) snapshot = takes_snapshot;
     stage_enter(training, STAGE_ACTIVATING);
-    if (!output_point(training->source, training->prediction->id,
-                      (uint32_t)training->run->job->version, error) ||
+    if (!point_output(training, error) ||
         !register_publish(training->context->reg, g_steal_pointer(&snapshot), error))
         return false;
     prune(training);

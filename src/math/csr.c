@@ -10,8 +10,8 @@ static Csr *csr_alloc(uint32_t rows, uint32_t cols, uint64_t n, GError **error)
     csr->rows = rows;
     csr->cols = cols;
     csr->start = g_try_new0(uint64_t, (size_t)rows + 1);
-    csr->column = g_try_new(uint32_t, MAX(n, 1));
-    csr->value = g_try_new(float, MAX(n, 1));
+    csr->column = g_try_new0(uint32_t, MAX(n, 1));
+    csr->value = g_try_new0(float, MAX(n, 1));
     if (!csr->start || !csr->column || !csr->value) {
         error_set(error, ERR_NO_MEMORY, "no memory for a matrix of %" G_GUINT64_FORMAT " entries",
                   n);

@@ -137,9 +137,7 @@ static size_t format_integer(int64_t value, char *text)
 
 static size_t put_text(const char *word, char *text)
 {
-    size_t length = strlen(word);
-    memcpy(text, word, length);
-    return length;
+    return (size_t)(stpcpy(text, word) - text);
 }
 
 static size_t format_group(unsigned group, char *text)

@@ -33,8 +33,8 @@ bool doctor_examine(const SourceSettings *source, const Model *users, const Mode
 }
 
 /* Counts small queries, and asks the planner about large ones. */
-static bool count_one(Examination *examination, const char *from, uint64_t *count, bool *exact,
-                      GError **error)
+static bool count_rows(Examination *examination, const char *from, uint64_t *count, bool *exact,
+                       GError **error)
 {
     g_autofree char *template = g_strconcat("SELECT 1 FROM ", from, NULL);
     g_autofree char *rows = examination_expand(examination, template);
@@ -48,27 +48,38 @@ static bool count_one(Examination *examination, const char *from, uint64_t *coun
     }
     g_autofree char *sql = g_strdup_printf("SELECT count(*) AS n FROM (%s) AS rows", rows);
     g_autoptr(PGresult) found =
-        session_query(examination->connection, sql, "counting", NULL, error);
+        session_query(examination->connection, sql, "counting", examination->cancel, error);
     if (found == NULL)
         return false;
     *count = (uint64_t)db_int(found, 0, "n");
     return true;
 }
 
+static bool count_model(Examination *examination, int model, const char *from, uint64_t *count,
+                        bool *exact, GError **error)
+{
+    if (count_rows(examination, from, count, exact, error))
+        return true;
+    g_prefix_error(error, "model \"%s\": ", examination->models[model].model->id);
+    return false;
+}
+
 bool doctor_count(const SourceSettings *source, const Model *users, const Model *events,
-                  const Model *products, const Prediction *prediction, SourceCounts *counts,
-                  GError **error)
+                  const Model *products, const Prediction *prediction, const Cancel *cancel,
+                  SourceCounts *counts, GError **error)
 {
     g_autoptr(PGconn) connection = session_open(source, error);
     if (connection == NULL)
         return false;
-    Examination examination = {.connection = connection};
+    Examination examination = {.connection = connection, .cancel = cancel};
     counts->exact = true;
     bool done =
         examination_init(&examination, users, events, products, prediction, error) &&
-        count_one(&examination, "{users}", &counts->users, &counts->exact, error) &&
-        count_one(&examination, "{products}", &counts->products, &counts->exact, error) &&
-        count_one(&examination, "{events} WHERE {period}", &counts->rows, &counts->exact, error);
+        count_model(&examination, MODEL_USERS, "{users}", &counts->users, &counts->exact, error) &&
+        count_model(&examination, MODEL_PRODUCTS, "{products}", &counts->products, &counts->exact,
+                    error) &&
+        count_model(&examination, MODEL_EVENTS, "{events} WHERE {period}", &counts->rows,
+                    &counts->exact, error);
     examination_clear(&examination);
     return done;
 }

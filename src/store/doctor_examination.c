@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "source_roles.h"
 #include "source_session.h"
 
 #define SAMPLES         5
@@ -135,6 +136,17 @@ static void set_words(Examination *examination)
     set_period(examination);
 }
 
+/* The checks' SQL names every mapped column. */
+static bool check_columns_now(const ExaminedModel *examined, GError **error)
+{
+    g_autoptr(GArray) roles = model_roles(examined->model);
+    for (guint i = 0; i < roles->len; i++)
+        if (role_column(examined->relation, examined->model, &g_array_index(roles, ModelRole, i),
+                        error) == NULL)
+            return false;
+    return true;
+}
+
 bool examination_init(Examination *examination, const Model *users, const Model *events,
                       const Model *products, const Prediction *prediction, GError **error)
 {
@@ -149,7 +161,7 @@ bool examination_init(Examination *examination, const Model *users, const Model 
         examined->model = models[type];
         examined->alias = aliases[type];
         examined->relation = relation_find(examination->connection, models[type], error);
-        if (examined->relation == NULL)
+        if (examined->relation == NULL || !check_columns_now(examined, error))
             return false;
     }
     set_words(examination);
@@ -247,8 +259,10 @@ static void report_unexamined(Examination *examination, int model, const char *c
 {
     g_autofree char *message =
         g_strdup_printf("%s could not be looked at: %s", code, reason->message);
+    /* Rows that cannot be counted, for any reason but their number, cannot be read either. */
+    bool is_unreadable = strcmp(code, "rows") == 0 && error_code(reason) == ERR_INVALID;
     Finding finding = {.code = "not_examined",
-                       .level = FINDING_INFO,
+                       .level = is_unreadable ? FINDING_ERROR : FINDING_INFO,
                        .model = model,
                        .message = message,
                        .sql = ""};

@@ -55,7 +55,7 @@ typedef struct Finding {
 } Finding;
 
 /* Opens the models and fills the words that need no query. False with the errors of
- * relation_find(). Clear it in either case. */
+ * relation_find() and role_column(). Clear it in either case. */
 bool examination_init(Examination *examination, const Model *users, const Model *events,
                       const Model *products, const Prediction *prediction, GError **error);
 void examination_clear(Examination *examination);

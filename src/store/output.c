@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
 
@@ -12,12 +13,13 @@
 #include "source_relation.h"
 #include "source_session.h"
 
-#define COLUMNS      9
-#define CHUNK_BYTES  (256 * 1024)
-#define RANK_DIGITS  6
-#define ATTACH_TRIES 20
-#define SETTLE_MS    1000 /* how long new readers may take from planning to reading */
-#define SETTLE_EVERY 10   /* ms */
+#define COLUMNS       7 /* that are sent; the others are the same in all rows of a version */
+#define CHUNK_BYTES   (256 * 1024)
+#define RANK_DIGITS   6
+#define ATTACH_TRIES  20
+#define SETTLE_MS     1000 /* how long new readers may take from planning to reading */
+#define SETTLE_EVERY  10   /* ms */
+#define SAMPLE_TARGET 10   /* of ANALYZE: 3,000 rows */
 
 /* Namespace of all predictions' namespaces: a random UUID, fixed for ever. */
 static const uuid_t root_namespace = {0x5d, 0x0c, 0x1b, 0xb4, 0x2f, 0x7e, 0x4c, 0x63,
@@ -30,18 +32,20 @@ struct Output {
     OutputNames *names;
     KeyType user_type, item_type;
     uint32_t version;
-    int64_t last_update; /* µs since 2000 */
     uuid_t namespace;
+    const Cancel *cancel;
     char *loading; /* the partition while it is filled, quoted with its schema */
     Buffer chunk;
     Buffer user;      /* the current user's field, so that it is made once */
     Buffer user_name; /* the user's bytes and NUL: the beginning of the rows' UUID names */
+    uint16_t ranking; /* the last one written for this user */
     uint64_t rows;
 };
 
-static bool key_types(const SourceSettings *source, const Model *users, const Model *products,
-                      Output *output, GError **error)
+static bool key_types(const SourceSettings *source, const OutputOptions *options, Output *output,
+                      GError **error)
 {
+    const Model *users = options->users, *products = options->products;
     g_autoptr(PGconn) session = session_open(source, error);
     if (!session)
         return false;
@@ -84,12 +88,6 @@ static void append32(Buffer *out, uint32_t value)
     buffer_append(out, &wire, sizeof wire);
 }
 
-static void append64(Buffer *out, uint64_t value)
-{
-    uint64_t wire = GUINT64_TO_BE(value);
-    buffer_append(out, &wire, sizeof wire);
-}
-
 static void append_real(Buffer *out, float value)
 {
     uint32_t bits;
@@ -98,18 +96,25 @@ static void append_real(Buffer *out, float value)
     append32(out, bits);
 }
 
-static bool start_copy(Output *output, GError **error)
+static bool start_copy(Output *output, const OutputOptions *options, GError **error)
 {
+    char last_update[CLOCK_TEXT_MAX];
     g_autofree char *columns = output_columns_sql(output->user_type, output->item_type);
-    /* The CHECK lets ATTACH believe without reading; FREEZE spares every later reader and vacuum a
-     * visit to each row. */
+    /* What all rows share are defaults: cheaper than to receive them with each. The CHECK lets
+     * ATTACH believe without reading; FREEZE spares every later reader and vacuum a visit to each
+     * row. */
     g_autofree char *create = g_strdup_printf(
-        "BEGIN; CREATE TABLE %s (%s, CONSTRAINT one_version CHECK (model_version = %u))",
-        output->loading, columns, output->version);
+        "BEGIN; CREATE TABLE %s (%s, CONSTRAINT one_version CHECK (model_version = %u));"
+        "ALTER TABLE %s ALTER model_version SET DEFAULT %u,"
+        " ALTER last_update_date SET DEFAULT timestamptz '%s'",
+        output->loading, columns, output->version, output->loading, output->version,
+        clock_format(options->last_update, last_update));
     if (!output_run(output->connection, create, "making the version's partition", error))
         return false;
     g_autofree char *copy =
-        g_strdup_printf("COPY %s FROM STDIN (FORMAT binary, FREEZE)", output->loading);
+        g_strdup_printf("COPY %s (primary_key, user_unique_id, recommended_item_id, ranking, score,"
+                        " probability, source) FROM STDIN (FORMAT binary, FREEZE)",
+                        output->loading);
     g_autoptr(PGresult) result = PQexec(output->connection, copy);
     if (PQresultStatus(result) != PGRES_COPY_IN)
         return db_error(output->connection, result, "writing the output table", error);
@@ -118,28 +123,34 @@ static bool start_copy(Output *output, GError **error)
     return true;
 }
 
-Output *output_begin(const SourceSettings *source, const char *prediction, const Model *users,
-                     const Model *products, uint32_t version, int64_t last_update, GError **error)
+Output *output_begin(const SourceSettings *source, const OutputOptions *options, GError **error)
 {
     g_autoptr(Output) output = g_new0(Output, 1);
     buffer_init(&output->chunk);
     buffer_init(&output->user);
     buffer_init(&output->user_name);
-    output->version = version;
-    output->last_update = last_update - US_1970_TO_2000;
-    uuid_generate_sha1(output->namespace, root_namespace, prediction, strlen(prediction));
-    if (!key_types(source, users, products, output, error))
+    output->version = options->version;
+    output->cancel = options->cancel;
+    uuid_generate_sha1(output->namespace, root_namespace, options->prediction,
+                       strlen(options->prediction));
+    if (!cancel_check(output->cancel, error) || !key_types(source, options, output, error))
         return NULL;
     output->connection = output_connect(source, error);
     if (!output->connection)
         return NULL;
-    output->names = output_names_new(output->connection, source, prediction);
+    output->names = output_names_new(output->connection, source, options->prediction);
     output->loading = loading_name(output->connection, output->names);
     if (!output_prepare(output->connection, output->names, source, output->user_type,
                         output->item_type, error) ||
-        !start_copy(output, error))
+        !start_copy(output, options, error))
         return NULL;
     return g_steal_pointer(&output);
+}
+
+int output_compare_users(const Output *output, const char *a, uint32_t a_length, const char *b,
+                         uint32_t b_length)
+{
+    return key_compare(output->user_type, a, a_length, b, b_length);
 }
 
 static bool wrong_key(const char *what, KeyType type, const char *key, uint32_t length,
@@ -151,19 +162,41 @@ static bool wrong_key(const char *what, KeyType type, const char *key, uint32_t 
     return false;
 }
 
-/* Rows of a user come together, so most find it set already. */
+static bool out_of_order(const OutputRow *row, GError **error)
+{
+    g_autofree char *shown = g_utf8_make_valid(row->user, MIN(row->user_length, 60));
+    error_set(error, ERR_INTERNAL, "rank %u of user \"%s\" is out of the output table's order",
+              row->ranking, shown);
+    return false;
+}
+
+static bool is_same_user(const Output *output, const OutputRow *row)
+{
+    return output->user_name.length == (size_t)row->user_length + 1 &&
+           memcmp(output->user_name.data, row->user, row->user_length) == 0;
+}
+
+/* Rows of a user come together, so most find it set already. Order is what makes the primary keys
+ * unique and leaves the index nothing to sort. */
 static bool set_user(Output *output, const OutputRow *row, GError **error)
 {
-    size_t length = (size_t)row->user_length + 1;
-    if (output->user_name.length == length &&
-        memcmp(output->user_name.data, row->user, row->user_length) == 0)
+    if (is_same_user(output, row)) {
+        if (row->ranking <= output->ranking)
+            return out_of_order(row, error);
+        output->ranking = row->ranking;
         return true;
+    }
+    if (output->user_name.length > 0 &&
+        output_compare_users(output, output->user_name.data, (uint32_t)output->user_name.length - 1,
+                             row->user, row->user_length) >= 0)
+        return out_of_order(row, error);
     buffer_reset(&output->user);
     buffer_reset(&output->user_name);
     if (!key_encode(output->user_type, row->user, row->user_length, &output->user))
         return wrong_key("user", output->user_type, row->user, row->user_length, error);
     buffer_append(&output->user_name, row->user, row->user_length);
     buffer_append(&output->user_name, "", 1);
+    output->ranking = row->ranking;
     return true;
 }
 
@@ -196,8 +229,6 @@ static bool append_row(Output *output, const OutputRow *row, GError **error)
     buffer_append(chunk, output->user.data, output->user.length);
     if (!key_encode(output->item_type, row->item, row->item_length, chunk))
         return wrong_key("product", output->item_type, row->item, row->item_length, error);
-    append32(chunk, sizeof(int64_t));
-    append64(chunk, (uint64_t)output->last_update);
     append32(chunk, sizeof(int16_t));
     append16(chunk, row->ranking);
     append_real(chunk, row->score);
@@ -208,15 +239,42 @@ static bool append_row(Output *output, const OutputRow *row, GError **error)
     uint32_t source_length = (uint32_t)strlen(row->source);
     append32(chunk, source_length);
     buffer_append(chunk, row->source, source_length);
-    append32(chunk, sizeof(int32_t));
-    append32(chunk, output->version);
     return true;
+}
+
+/* libpq takes all of a COPY before it tells of an error, which may be minutes. So look at what the
+ * server sent; over TLS nobody can, and the error comes at the end. */
+static bool has_failed(PGconn *connection)
+{
+    char type;
+    if (PQsslInUse(connection) ||
+        recv(PQsocket(connection), &type, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+        return false;
+    if (type == 'E')
+        return true;
+    PQconsumeInput(connection);
+    return false;
+}
+
+static bool take_end(Output *output, GError **error)
+{
+    if (PQputCopyEnd(output->connection, NULL) != 1)
+        return db_error(output->connection, NULL, "writing the output table", error);
+    return output_take_results(output->connection, "writing the output table", output->cancel,
+                               error);
 }
 
 static bool send_chunk(Output *output, GError **error)
 {
     if (output->chunk.failed || output->user.failed || output->user_name.failed) {
         error_set(error, ERR_NO_MEMORY, "no memory to write the output table");
+        return false;
+    }
+    if (!cancel_check(output->cancel, error))
+        return false;
+    if (has_failed(output->connection)) {
+        if (take_end(output, error))
+            error_set(error, ERR_INTERNAL, "the output table took no more rows");
         return false;
     }
     int sent = PQputCopyData(output->connection, output->chunk.data, (int)output->chunk.length);
@@ -239,30 +297,21 @@ bool output_write(Output *output, const OutputRow *rows, size_t n, GError **erro
 static bool end_copy(Output *output, GError **error)
 {
     append16(&output->chunk, UINT16_MAX);
-    if (!send_chunk(output, error))
-        return false;
-    if (PQputCopyEnd(output->connection, NULL) != 1)
-        return db_error(output->connection, NULL, "writing the output table", error);
-    bool written = true;
-    PGresult *next;
-    while ((next = PQgetResult(output->connection))) {
-        g_autoptr(PGresult) result = next;
-        if (written && PQresultStatus(result) != PGRES_COMMAND_OK)
-            written = db_error(output->connection, result, "writing the output table", error);
-    }
-    return written;
+    return send_chunk(output, error) && take_end(output, error);
 }
 
-/* Keys are built at once after loading, for a third of what keeping them up costs. The users' one
- * has no ranking: equal users then share an entry, which makes it much smaller. */
-static bool build_keys(Output *output, GError **error)
+/* Parallel workers would take longer to start than rows in order take to index. The index has no
+ * ranking: equal users then share an entry, which makes it much smaller. */
+static bool build_index(Output *output, GError **error)
 {
     g_autofree char *sql = g_strdup_printf("SET LOCAL maintenance_work_mem = '256MB';"
-                                           "ALTER TABLE %s ADD PRIMARY KEY (primary_key);"
+                                           "SET LOCAL max_parallel_maintenance_workers = 0;"
+                                           "SET LOCAL default_statistics_target = %d;"
                                            "CREATE INDEX ON %s (user_unique_id);"
                                            "ANALYZE %s",
-                                           output->loading, output->loading, output->loading);
-    return output_run(output->connection, sql, "building the output table's keys", error);
+                                           SAMPLE_TARGET, output->loading, output->loading);
+    return output_run_long(output->connection, sql, "indexing the output table", output->cancel,
+                           error);
 }
 
 /* An earlier attempt's partition of this version makes room in the same transaction. */
@@ -298,7 +347,8 @@ static bool attach(Output *output, GError **error)
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;
         }
-        if (!output_run(connection, "ROLLBACK TO attach", "output table", error))
+        if (!output_run(connection, "ROLLBACK TO attach", "output table", error) ||
+            !cancel_check(output->cancel, error))
             return false;
         g_usleep(100 * 1000);
     }
@@ -332,7 +382,7 @@ static bool settle(Output *output, GError **error)
 
 bool output_finish(Output *output, uint64_t *rows, GError **error)
 {
-    if (!end_copy(output, error) || !build_keys(output, error) || !attach(output, error) ||
+    if (!end_copy(output, error) || !build_index(output, error) || !attach(output, error) ||
         !output_run(output->connection, "COMMIT", "output table", error) || !settle(output, error))
         return false;
     *rows = output->rows;

@@ -171,3 +171,81 @@ bool key_encode(KeyType type, const char *text, uint32_t length, Buffer *out)
     }
     return false;
 }
+
+static int compare_bytes(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    size_t shorter = MIN(a_length, b_length);
+    int order = shorter > 0 ? memcmp(a, b, shorter) : 0;
+    if (order != 0)
+        return order;
+    return a_length < b_length ? -1 : a_length > b_length;
+}
+
+static int compare_uuids(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    int order = g_ascii_strncasecmp(a, b, MIN(a_length, b_length));
+    if (order != 0)
+        return order;
+    return a_length < b_length ? -1 : a_length > b_length;
+}
+
+/* A decimal's text without the zeros that say nothing. */
+typedef struct Decimal {
+    const char *whole, *fraction;
+    size_t whole_length, fraction_length;
+    bool negative;
+} Decimal;
+
+static Decimal decimal_of(const char *text, size_t length)
+{
+    Decimal decimal = {.negative = length > 0 && text[0] == '-'};
+    text += decimal.negative;
+    length -= decimal.negative;
+    while (length > 0 && *text == '0')
+        text++, length--;
+    const char *point = length > 0 ? memchr(text, '.', length) : NULL;
+    decimal.whole = text;
+    decimal.whole_length = point ? (size_t)(point - text) : length;
+    decimal.fraction = point ? point + 1 : text + length;
+    decimal.fraction_length = point ? length - decimal.whole_length - 1 : 0;
+    while (decimal.fraction_length > 0 && decimal.fraction[decimal.fraction_length - 1] == '0')
+        decimal.fraction_length--;
+    if (decimal.whole_length + decimal.fraction_length == 0)
+        decimal.negative = false;
+    return decimal;
+}
+
+static int compare_decimals(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    Decimal left = decimal_of(a, a_length), right = decimal_of(b, b_length);
+    if (left.negative != right.negative)
+        return left.negative ? -1 : 1;
+    int order = (left.whole_length > right.whole_length) - (left.whole_length < right.whole_length);
+    if (order == 0)
+        order = compare_bytes(left.whole, left.whole_length, right.whole, right.whole_length);
+    if (order == 0)
+        order = compare_bytes(left.fraction, left.fraction_length, right.fraction,
+                              right.fraction_length);
+    return left.negative ? -order : order;
+}
+
+int key_compare(KeyType type, const char *a, uint32_t a_length, const char *b, uint32_t b_length)
+{
+    int order = 0;
+    switch (type) {
+    case KEY_INT2:
+    case KEY_INT4:
+    case KEY_INT8:
+    case KEY_NUMERIC:
+        order = compare_decimals(a, a_length, b, b_length);
+        break;
+    case KEY_UUID:
+        order = compare_uuids(a, a_length, b, b_length);
+        break;
+    case KEY_TEXT:
+    case KEY_VARCHAR:
+    case KEY_BPCHAR:
+        break;
+    }
+    return order != 0 ? order : compare_bytes(a, a_length, b, b_length);
+}

@@ -27,3 +27,7 @@ const char *key_type_sql(KeyType type);
 /* Appends the field (its length and bytes) to `out`; false, and nothing appended, when the text is
  * not of the type. */
 bool key_encode(KeyType type, const char *text, uint32_t length, Buffer *out);
+
+/* The order of keys as PostgreSQL has it for numbers and uuids, else and then by bytes: 0 only for
+ * the same bytes. Texts that are not of the type get some place in it. */
+int key_compare(KeyType type, const char *a, uint32_t a_length, const char *b, uint32_t b_length);

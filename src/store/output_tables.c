@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "source_session.h"
 
 #define NAME_MAX_BYTES 63 /* of an identifier, or PostgreSQL cuts it */
 #define VERSION_DIGITS 10
@@ -81,6 +82,32 @@ bool output_run(PGconn *connection, const char *sql, const char *what, GError **
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
         return true;
     return db_error(connection, result, what, error);
+}
+
+bool output_take_results(PGconn *connection, const char *what, const Cancel *cancel, GError **error)
+{
+    bool good = true;
+    for (;;) {
+        while (PQisBusy(connection))
+            if (!session_wait(connection, cancel, error))
+                return false;
+        g_autoptr(PGresult) result = PQgetResult(connection);
+        if (!result)
+            return good;
+        ExecStatusType status = PQresultStatus(result);
+        if (good && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+            good = db_error(connection, result, what, error);
+    }
+}
+
+bool output_run_long(PGconn *connection, const char *sql, const char *what, const Cancel *cancel,
+                     GError **error)
+{
+    if (!cancel_check(cancel, error))
+        return false;
+    if (!PQsendQuery(connection, sql))
+        return db_error(connection, NULL, what, error);
+    return output_take_results(connection, what, cancel, error);
 }
 
 /* A role made for reading may begin every transaction read-only; writing here is what the output

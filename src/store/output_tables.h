@@ -38,6 +38,15 @@ PGconn *output_connect(const SourceSettings *source, GError **error);
 /* Runs statements without parameters; `what` begins the error's message. */
 bool output_run(PGconn *connection, const char *sql, const char *what, GError **error);
 
+/* As output_run(), for what may take long: ERR_CANCELLED soon after `cancel` was raised, with the
+ * statement cancelled at the server too; the connection is then good for nothing but PQfinish. */
+bool output_run_long(PGconn *connection, const char *sql, const char *what, const Cancel *cancel,
+                     GError **error);
+
+/* Takes the results of what was sent, as output_run_long() does. */
+bool output_take_results(PGconn *connection, const char *what, const Cancel *cancel,
+                         GError **error);
+
 /* Makes what is missing of schema, pointer, rows and view, and grants them to the reader role.
  * ERR_INVALID with the GRANT that is missing; ERR_CONFLICT when the tables belong to another
  * prediction or hold other key types. */

@@ -200,20 +200,21 @@ static AttributesBuilder *attributes_for(const Model *model)
 }
 
 static DatasetBuilder *builder_for(const Model *users, const Model *events, const Model *products,
-                                   const Prediction *prediction, int64_t now)
+                                   const Prediction *prediction, const ReaderOptions *reading)
 {
     const TrainingPeriod *period = &prediction->period;
     g_autofree Period *excluded = g_new0(Period, period->n_excluded + 1);
     for (size_t i = 0; i < period->n_excluded; i++)
         excluded[i] = (Period){period->excluded[i].from, period->excluded[i].to};
     DatasetOptions options = {
-        .now = now,
+        .now = reading->now,
         .from = period->from,
         .to = period->to == INT64_MIN ? INT64_MAX : period->to,
         .excluded = excluded,
         .n_excluded = period->n_excluded,
         .has_order = events->order_key != NULL,
         .has_price = events->price != NULL,
+        .threads = reading->threads,
     };
     return dataset_builder_new(&options, attributes_for(products), attributes_for(users));
 }
@@ -242,8 +243,7 @@ Dataset *reader_load(const SourceSettings *source, const Model *users, const Mod
     g_autoptr(PGconn) connection = session_open(source, error);
     if (connection == NULL)
         return NULL;
-    g_autoptr(DatasetBuilder) builder =
-        builder_for(users, events, products, prediction, options->now);
+    g_autoptr(DatasetBuilder) builder = builder_for(users, events, products, prediction, options);
     Reader reader = {.connection = connection, .options = options, .builder = builder};
     if (!load_all(&reader, users, events, products, error))
         return NULL;

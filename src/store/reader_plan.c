@@ -23,15 +23,9 @@ static char *column_expression(PGconn *connection, const RelationColumn *column,
 static bool add_column(PGconn *connection, const Relation *relation, const ModelRole *role,
                        ReadPlan *plan, GString *list, GError **error)
 {
-    const RelationColumn *column = relation_require(relation, plan->model, role->column, error);
+    const RelationColumn *column = role_column(relation, plan->model, role, error);
     if (column == NULL)
         return false;
-    const char *rule = role_refusal(role, column);
-    if (rule != NULL) {
-        error_set(error, ERR_INVALID, "%s: column \"%s\" of %s is %s now; %s", plan->what,
-                  role->column, relation->label, column->type, rule);
-        return false;
-    }
     if (plan->n == READER_FIELDS_MAX) {
         error_set(error, ERR_INVALID, "%s maps more than %d columns", plan->what,
                   READER_FIELDS_MAX - 1);

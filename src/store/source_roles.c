@@ -1,5 +1,7 @@
 #include "source_roles.h"
 
+#include "base/error.h"
+
 static const char *const pointers[] = {
     [ROLE_PRIMARY_KEY] = "/primary_key",
     [ROLE_USER_KEY] = "/user_key",
@@ -69,4 +71,16 @@ const char *role_refusal(const ModelRole *role, const RelationColumn *column)
     default:
         return relation_is_key(column) ? NULL : "a key must be one scalar value";
     }
+}
+
+const RelationColumn *role_column(const Relation *relation, const Model *model,
+                                  const ModelRole *role, GError **error)
+{
+    const RelationColumn *column = relation_require(relation, model, role->column, error);
+    const char *rule = column == NULL ? NULL : role_refusal(role, column);
+    if (rule == NULL)
+        return column;
+    error_set(error, ERR_INVALID, "model \"%s\": column \"%s\" of %s is %s now; %s", model->id,
+              role->column, relation->label, column->type, rule);
+    return NULL;
 }

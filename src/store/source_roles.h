@@ -35,3 +35,8 @@ char *role_pointer(const ModelRole *role);
 
 /* The rule that the column's type breaks ("a quantity must be numeric"), NULL when it may be. */
 const char *role_refusal(const ModelRole *role, const RelationColumn *column);
+
+/* The column as the relation has it now; NULL with ERR_INVALID when it is gone or its type no
+ * longer fits: both may happen after the model was made. */
+const RelationColumn *role_column(const Relation *relation, const Model *model,
+                                  const ModelRole *role, GError **error);

@@ -87,6 +87,11 @@ class Shop:
                                      "purchased_items": "allow", **prediction})
         return self
 
+    def shake(self):
+        """Everybody bought something else, so that the next version has other lists."""
+        self.sql("UPDATE {}.lines SET sku = 'p' || 1 + (substr(sku, 2)::int + 11)"
+                 " % (SELECT count(*) FROM {}.products)")
+
     def gated(self):
         """Reads through a view that stands still while the gate (see Gate) is shut."""
         self.sql("""

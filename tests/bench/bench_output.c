@@ -1,7 +1,7 @@
-/* Publishing the output table (rows, keys, statistics, pointer) against a bare binary COPY of the
- * same bytes into a table without keys, and against that COPY with the same keys built by plain SQL
- * after it; in one run, in turns. SHORTLIST_TEST_DB=… bench_output [USERS]     default 100,000
- * users with 10 rows each */
+/* Publishing the output table (rows, index, statistics, pointer) against a bare binary COPY of the
+ * same bytes into a table without an index, and against that COPY with the same index built by
+ * plain SQL after it; in one run, in turns. SHORTLIST_TEST_DB=… bench_output [USERS]     default
+ * 100,000 users with 10 rows each */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,16 +49,20 @@ static double publish(const SourceSettings *source, long n_users, uint32_t versi
         .id = (char *)"users", .table = (char *)SCHEMA ".users", .primary_key = (char *)"id"};
     Model products = {
         .id = (char *)"products", .table = (char *)SCHEMA ".products", .primary_key = (char *)"id"};
+    OutputOptions options = {.prediction = "bench",
+                             .users = &users,
+                             .products = &products,
+                             .version = version,
+                             .last_update = clock_now_us()};
     int64_t begun = clock_ticks_ns();
     g_autoptr(GError) error = NULL;
-    g_autoptr(Output) output =
-        output_begin(source, "bench", &users, &products, version, clock_now_us(), &error);
+    g_autoptr(Output) output = output_begin(source, &options, &error);
     if (!output)
         stop("output_begin", error->message);
     for (long user = 0; user < n_users; user++) {
         char id[24], items[PER_USER][24];
         OutputRow rows[PER_USER];
-        uint32_t length = (uint32_t)sprintf(id, "user-%ld", user);
+        uint32_t length = (uint32_t)sprintf(id, "user-%09ld", user);
         for (unsigned i = 0; i < PER_USER; i++) {
             uint32_t item_length =
                 (uint32_t)sprintf(items[i], "product-%ld", (user * 7919 + i * 104729) % 50000);
@@ -125,8 +129,7 @@ static double bare_copy(PGconn *connection, const char *bytes, size_t length, do
         PQclear(rest);
     }
     double copied = seconds_since(begun);
-    run(connection, "ALTER TABLE " SCHEMA ".bare ADD PRIMARY KEY (primary_key);"
-                    "CREATE INDEX ON " SCHEMA ".bare (user_unique_id); ANALYZE " SCHEMA ".bare");
+    run(connection, "CREATE INDEX ON " SCHEMA ".bare (user_unique_id); ANALYZE " SCHEMA ".bare");
     *keyed = seconds_since(begun);
     return copied;
 }
@@ -154,10 +157,10 @@ int main(int argc, char **argv)
     }
     double rows = (double)n_users * PER_USER;
     printf("%.0f rows: output table %.2f s (%.0f rows/s)\n", rows, published, rows / published);
-    printf("  bare COPY                    %.2f s (%.0f rows/s), ratio %.2f (target 0.70)\n", bare,
+    printf("  bare COPY                     %.2f s (%.0f rows/s), ratio %.2f (target 0.70)\n", bare,
            rows / bare, bare / published);
-    printf("  COPY, then the same keys     %.2f s (%.0f rows/s), ratio %.2f\n", keyed, rows / keyed,
-           keyed / published);
+    printf("  COPY, index, ANALYZE          %.2f s (%.0f rows/s), ratio %.2f\n", keyed,
+           rows / keyed, keyed / published);
     run(connection, "DROP SCHEMA " SCHEMA " CASCADE");
     return 0;
 }

@@ -349,14 +349,14 @@ static void F7_rows_are_counted_exactly_when_they_are_few(void **state)
     fill(shop);
     shop_run(shop, "INSERT INTO order_lines VALUES (5000, 1, 'P1', '2099-01-01', 1, 'I', 1)");
     assert_true(doctor_count(&shop->source, &shop->users, &shop->events, &shop->items,
-                             &shop->prediction, &counts, &error));
+                             &shop->prediction, NULL, &counts, &error));
     assert_true(counts.exact);
     assert_int_equal(counts.rows, 1200);
     assert_int_equal(counts.users, 50);
     assert_int_equal(counts.products, 40);
     shop->prediction.period.from = INT64_C(1306886400000000); /* 2011-06-01 */
     assert_true(doctor_count(&shop->source, &shop->users, &shop->events, &shop->items,
-                             &shop->prediction, &counts, &error));
+                             &shop->prediction, NULL, &counts, &error));
     assert_int_equal(counts.rows, 295);
 }
 

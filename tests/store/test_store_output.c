@@ -91,10 +91,23 @@ static OutputRow row_of(const char *user, const char *item, uint16_t ranking, fl
                        .source = "personal"};
 }
 
+static OutputOptions options_of(const char *prediction, uint32_t version)
+{
+    return (OutputOptions){
+        .prediction = prediction, .users = &customers, .products = &products, .version = version};
+}
+
+static Output *begin_fails(const char *prediction, uint32_t version, GError **error)
+{
+    OutputOptions options = options_of(prediction, version);
+    return output_begin(&source, &options, error);
+}
+
 static Output *begin(const char *prediction, uint32_t version)
 {
     g_autoptr(GError) error = NULL;
-    Output *output = output_begin(&source, prediction, &customers, &products, version, 0, &error);
+    OutputOptions options = options_of(prediction, version);
+    Output *output = output_begin(&source, &options, &error);
     if (!output)
         fail_msg("output_begin: %s", error->message);
     return output;
@@ -336,7 +349,7 @@ static void ids_that_would_share_a_table_are_refused(void **state)
 {
     publish("a-b", 1, 1, "A");
     g_autoptr(GError) error = NULL;
-    assert_null(output_begin(&source, "a_b", &customers, &products, 1, 0, &error));
+    assert_null(begin_fails("a_b", 1, &error));
     assert_int_equal(error_code(error), ERR_CONFLICT);
     g_clear_error(&error);
     assert_true(output_drop(&source, "a_b", &error));
@@ -350,7 +363,7 @@ static void a_key_that_changed_its_type_is_refused_and_the_old_version_stays(voi
     publish("p", 1, 1, "A");
     run(reader, "ALTER TABLE output_shop.customers ALTER id TYPE text");
     g_autoptr(GError) error = NULL;
-    assert_null(output_begin(&source, "p", &customers, &products, 2, 0, &error));
+    assert_null(begin_fails("p", 2, &error));
     assert_int_equal(error_code(error), ERR_CONFLICT);
     assert_non_null(strstr(error->message, "text"));
     assert_answer(reader, "SELECT count(*) FROM " SCHEMA ".recommendations_p", "2");
@@ -398,7 +411,7 @@ static void the_reader_role_reads_the_view_and_nothing_else(void **state)
     run(admin, "RESET ROLE; DROP OWNED BY output_reader; DROP ROLE output_reader");
     source.reader_role = (char *)"nobody_of_this_name";
     g_autoptr(GError) error = NULL;
-    assert_null(output_begin(&source, "p", &customers, &products, 3, 0, &error));
+    assert_null(begin_fails("p", 3, &error));
     assert_int_equal(error_code(error), ERR_INVALID);
 }
 
@@ -411,17 +424,197 @@ static void a_role_without_rights_is_told_the_grant(void **state)
     g_autofree char *weak = g_strconcat(connection_string, " user=output_writer", NULL);
     source.connection = weak;
     g_autoptr(GError) error = NULL;
-    assert_null(output_begin(&source, "p", &customers, &products, 1, 0, &error));
+    assert_null(begin_fails("p", 1, &error));
     assert_int_equal(error_code(error), ERR_INVALID);
     assert_non_null(strstr(error->message, "GRANT CREATE ON DATABASE"));
     g_clear_error(&error);
     run(admin, "CREATE SCHEMA " SCHEMA "");
-    assert_null(output_begin(&source, "p", &customers, &products, 1, 0, &error));
+    assert_null(begin_fails("p", 1, &error));
     assert_non_null(strstr(error->message, "GRANT USAGE, CREATE ON SCHEMA"));
     run(admin, "GRANT USAGE, CREATE ON SCHEMA " SCHEMA " TO output_writer");
     publish("p", 1, 1, "A");
     source.connection = connection_string;
     run(admin, "DROP OWNED BY output_writer CASCADE; DROP ROLE output_writer");
+}
+
+/* Without a unique index: the order that output_write() insists on is what proves it. */
+static void f25_no_primary_key_comes_twice(void **state)
+{
+    static const OutputRow wrong[] = {
+        {.user = "2", .user_length = 1, .ranking = 1},  /* the row before, again */
+        {.user = "2", .user_length = 1, .ranking = 0},  /* ranks fall */
+        {.user = "1", .user_length = 1, .ranking = 9},  /* an earlier user */
+        {.user = "02", .user_length = 2, .ranking = 9}, /* the same user in other words */
+    };
+    g_autoptr(PGconn) reader = connect_plain();
+    publish("p", 1, 3000, "A");
+    assert_answer(reader, "SELECT count(DISTINCT primary_key) FROM " SCHEMA ".recommendations_p",
+                  "6000");
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Output) output = begin("p", 2);
+        OutputRow first = row_of("2", "A", 1, 1), second = wrong[i];
+        second.item = "B";
+        second.item_length = 1;
+        second.source = "personal";
+        assert_true(output_write(output, &first, 1, &error));
+        assert_false(output_write(output, &second, 1, &error));
+        assert_int_equal(error_code(error), ERR_INTERNAL);
+    }
+}
+
+static void users_are_ordered_as_their_column_is(void **state)
+{
+    static const struct {
+        const char *type;
+        const char *ids[9]; /* in order */
+    } cases[] = {
+        {"bigint", {"-100", "-20", "-3", "0", "7", "10", "200"}},
+        {"numeric", {"-1.5", "-1.25", "-0.001", "0", "0.05", "0.5", "1", "1.05", "10"}},
+        {"text COLLATE \"C\"", {"", "A", "B1", "a", "a1", "a10", "a2", "b", "é"}},
+        {"uuid",
+         {"0a000000-0000-0000-0000-000000000001", "0B000000-0000-0000-0000-000000000000",
+          "0b000000-0000-0000-0000-000000000001", "F0000000-0000-0000-0000-000000000000"}},
+    };
+    g_autoptr(PGconn) admin = connect_plain();
+    for (size_t c = 0; c < G_N_ELEMENTS(cases); c++) {
+        g_autofree char *alter = g_strdup_printf(
+            "DROP TABLE output_shop.customers; CREATE TABLE output_shop.customers (id %s)",
+            cases[c].type);
+        run(admin, alter);
+        g_autofree char *prediction = g_strdup_printf("p%zu", c);
+        g_autoptr(Output) output = begin(prediction, 1);
+        const char *const *ids = cases[c].ids;
+        for (size_t i = 0; i < G_N_ELEMENTS(cases[c].ids) && ids[i]; i++)
+            for (size_t j = 0; j <= i; j++) {
+                uint32_t i_length = (uint32_t)strlen(ids[i]), j_length = (uint32_t)strlen(ids[j]);
+                int order = output_compare_users(output, ids[j], j_length, ids[i], i_length);
+                int back = output_compare_users(output, ids[i], i_length, ids[j], j_length);
+                assert_true(i == j ? order == 0 && back == 0 : order < 0 && back > 0);
+                g_autofree char *sql =
+                    g_strdup_printf("SELECT '%s'::%s <= '%s'", ids[j], cases[c].type, ids[i]);
+                assert_answer(admin, sql, "t");
+            }
+    }
+}
+
+/* Of 30,000 rows: the plan must not depend on luck, nor on autovacuum having come by. */
+static void one_users_rows_are_found_by_the_index(void **state)
+{
+    g_autoptr(PGconn) reader = connect_plain();
+    publish("p", 1, 15000, "A");
+    publish("p", 2, 15000, "B");
+    g_autoptr(PGresult) plan =
+        ask(reader,
+            "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, FORMAT JSON) SELECT * FROM " SCHEMA
+            ".recommendations_p WHERE user_unique_id = 7777");
+    const char *text = PQgetvalue(plan, 0, 0);
+    assert_null(strstr(text, "\"Seq Scan\",\n          \"Relation Name\": \"recommendations_p"));
+    assert_non_null(strstr(text, "user_unique_id_idx"));
+    const char *pages = strstr(text, "Shared Hit Blocks");
+    assert_non_null(pages);
+    assert_true(atoi(strchr(pages, ':') + 1) < 12);
+}
+
+static unsigned output_backends(PGconn *admin)
+{
+    g_autofree char *n = ask_text(admin, "SELECT count(*) FROM pg_stat_activity"
+                                         " WHERE application_name = 'shortlist output'");
+    return (unsigned)atoi(n);
+}
+
+static void a_cancelled_output_ends_and_leaves_nothing(void **state)
+{
+    g_autoptr(PGconn) admin = connect_plain();
+    Cancel cancel;
+    cancel_init(&cancel);
+    OutputOptions options = options_of("p", 1);
+    options.cancel = &cancel;
+    g_autoptr(GError) error = NULL;
+    Output *output = output_begin(&source, &options, &error);
+    assert_non_null(output);
+    write_users(output, 1000, "A");
+    cancel_raise(&cancel);
+    uint64_t rows;
+    assert_false(output_finish(output, &rows, &error));
+    assert_int_equal(error_code(error), ERR_CANCELLED);
+    output_free(output);
+    while (output_backends(admin) > 0)
+        g_usleep(1000);
+    assert_answer(admin, "SELECT count(*) FROM pg_class WHERE relname LIKE 'shortlist_loading%'",
+                  "0");
+    g_clear_error(&error);
+    assert_null(output_begin(&source, &options, &error));
+    assert_int_equal(error_code(error), ERR_CANCELLED);
+}
+
+typedef struct Late {
+    Cancel cancel;
+    PGconn *admin;
+} Late;
+
+static void *cancel_once_indexing(void *context)
+{
+    Late *late = context;
+    for (;;) {
+        g_autofree char *n =
+            ask_text(late->admin, "SELECT count(*) FROM pg_stat_activity WHERE application_name ="
+                                  " 'shortlist output' AND query LIKE '%CREATE INDEX%'"
+                                  " AND state = 'active'");
+        if (strcmp(n, "0") != 0)
+            break;
+        g_usleep(1000);
+    }
+    cancel_raise(&late->cancel);
+    return NULL;
+}
+
+static void a_cancel_reaches_the_index_being_built(void **state)
+{
+    g_autoptr(PGconn) admin = connect_plain();
+    /* Makes every CREATE INDEX wait, as a busy server would. */
+    run(admin,
+        "CREATE OR REPLACE FUNCTION output_shop.wait() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_sleep(600); END $$;"
+        "CREATE EVENT TRIGGER output_wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX')"
+        " EXECUTE FUNCTION output_shop.wait()");
+    Late late = {.admin = admin};
+    cancel_init(&late.cancel);
+    OutputOptions options = options_of("p", 1);
+    options.cancel = &late.cancel;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Output) output = output_begin(&source, &options, &error);
+    assert_non_null(output);
+    write_users(output, 10, "A");
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_once_indexing, &late), 0);
+    uint64_t rows;
+    assert_false(output_finish(output, &rows, &error));
+    pthread_join(thread, NULL);
+    assert_int_equal(error_code(error), ERR_CANCELLED);
+    run(admin, "DROP EVENT TRIGGER output_wait");
+}
+
+/* What the server refuses is not written on for nothing: without a look at it, this would go on
+ * until all rows are sent. */
+static void an_error_of_the_server_is_noticed_while_writing(void **state)
+{
+    g_autoptr(PGconn) admin = connect_plain();
+    g_autoptr(Output) output = begin("p", 1);
+    write_users(output, 1, "A");
+    run(admin, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+               " WHERE application_name = 'shortlist output'");
+    g_autoptr(GError) error = NULL;
+    unsigned user = 1;
+    bool written = true;
+    while (written && user < 3000000) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", ++user);
+        OutputRow row = row_of(id, "A", 1, 1);
+        written = output_write(output, &row, 1, &error);
+    }
+    assert_false(written);
+    assert_int_equal(error_code(error), ERR_CANCELLED);
 }
 
 static void keys_of_every_type_arrive_as_they_are(void **state)
@@ -504,6 +697,12 @@ int main(void)
         cmocka_unit_test_setup(long_names_stay_apart, fresh),
         cmocka_unit_test_setup(the_reader_role_reads_the_view_and_nothing_else, fresh),
         cmocka_unit_test_setup(a_role_without_rights_is_told_the_grant, fresh),
+        cmocka_unit_test_setup(f25_no_primary_key_comes_twice, fresh),
+        cmocka_unit_test_setup(users_are_ordered_as_their_column_is, fresh),
+        cmocka_unit_test_setup(one_users_rows_are_found_by_the_index, fresh),
+        cmocka_unit_test_setup(a_cancelled_output_ends_and_leaves_nothing, fresh),
+        cmocka_unit_test_setup(a_cancel_reaches_the_index_being_built, fresh),
+        cmocka_unit_test_setup(an_error_of_the_server_is_noticed_while_writing, fresh),
         cmocka_unit_test_setup(keys_of_every_type_arrive_as_they_are, fresh),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

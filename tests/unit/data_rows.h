@@ -27,6 +27,18 @@ static inline int64_t day(double days)
     return (int64_t)(days * (double)US_PER_DAY);
 }
 
+static inline DatasetBuilder *options_builder(const DatasetOptions *options, uint32_t n_users,
+                                              uint32_t n_items)
+{
+    DatasetBuilder *builder = dataset_builder_new(options, NULL, NULL);
+    char id[16];
+    for (uint32_t i = 0; i < n_items; i++)
+        dataset_builder_add_item(builder, id, (size_t)snprintf(id, 16, "i%u", i), NULL);
+    for (uint32_t i = 0; i < n_users; i++)
+        dataset_builder_add_user(builder, id, (size_t)snprintf(id, 16, "u%u", i), NULL);
+    return builder;
+}
+
 static inline DatasetBuilder *rows_builder(uint32_t n_users, uint32_t n_items, bool has_order,
                                            bool has_price)
 {
@@ -35,13 +47,7 @@ static inline DatasetBuilder *rows_builder(uint32_t n_users, uint32_t n_items, b
                               .to = INT64_MAX,
                               .has_order = has_order,
                               .has_price = has_price};
-    DatasetBuilder *builder = dataset_builder_new(&options, NULL, NULL);
-    char id[16];
-    for (uint32_t i = 0; i < n_items; i++)
-        dataset_builder_add_item(builder, id, (size_t)snprintf(id, 16, "i%u", i), NULL);
-    for (uint32_t i = 0; i < n_users; i++)
-        dataset_builder_add_user(builder, id, (size_t)snprintf(id, 16, "u%u", i), NULL);
-    return builder;
+    return options_builder(&options, n_users, n_items);
 }
 
 static inline void rows_add(DatasetBuilder *builder, const Row *rows, size_t n)

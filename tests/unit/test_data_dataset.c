@@ -52,8 +52,8 @@ static void rows_are_ordered_by_user_time_and_item(void **state)
     }
 }
 
-/* More rows than a chunk holds, enough for several threads; one user has most of them. */
-static void many_rows_in_several_chunks_are_ordered_too(void **state)
+/* Many bands of users, enough rows for several threads; one user has a third of them. */
+static void many_rows_of_many_users_are_ordered_too(void **state)
 {
     enum { MANY = 600000 };
     g_autofree Row *rows = rows_random(MANY, 5000, 200, 1);
@@ -62,6 +62,43 @@ static void many_rows_in_several_chunks_are_ordered_too(void **state)
     g_autoptr(Dataset) dataset = rows_dataset(5000, 200, rows, MANY);
     expect_sorted(dataset, rows, MANY);
     assert_true(dataset_bytes(dataset) > MANY * 28);
+}
+
+static Dataset *finished_by(unsigned threads, const Row *rows, size_t n)
+{
+    const DatasetOptions options = {.now = day(10000),
+                                    .from = INT64_MIN,
+                                    .to = INT64_MAX,
+                                    .has_order = true,
+                                    .has_price = true,
+                                    .threads = threads};
+    g_autoptr(DatasetBuilder) builder = options_builder(&options, 300, 50);
+    rows_add(builder, rows, n);
+    return dataset_builder_finish(builder, NULL, NULL);
+}
+
+static void threads_change_nothing(void **state)
+{
+    enum { N = 200000 };
+    g_autofree Row *rows = rows_random(N, 300, 50, 3);
+    g_autoptr(Dataset) one = finished_by(1, rows, N);
+    for (unsigned threads = 0; threads < 5; threads += 2) {
+        g_autoptr(Dataset) other = finished_by(threads, rows, N);
+        expect_same_rows(one, other, true);
+    }
+}
+
+/* Lines that differ in their order only, newest moment first. */
+static void rows_that_tie_keep_the_order_they_came_in(void **state)
+{
+    enum { N = 1000, MOMENTS = 7 };
+    Row rows[N];
+    for (uint32_t i = 0; i < N; i++)
+        rows[i] = (Row){0, 1, MOMENTS - i % MOMENTS, 1, i, 2};
+    g_autoptr(Dataset) dataset = rows_dataset(1, 2, rows, N);
+    for (uint32_t i = 1; i < N; i++)
+        if (dataset->rows.time[i] == dataset->rows.time[i - 1])
+            assert_int_equal(dataset->rows.order[i], dataset->rows.order[i - 1] + MOMENTS);
 }
 
 /* PostgreSQL promises no order of rows: two readings of the same table give the same data set. */
@@ -363,7 +400,9 @@ int main(void)
     error_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_ordered_by_user_time_and_item),
-        cmocka_unit_test(many_rows_in_several_chunks_are_ordered_too),
+        cmocka_unit_test(many_rows_of_many_users_are_ordered_too),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(rows_that_tie_keep_the_order_they_came_in),
         cmocka_unit_test(the_order_in_which_rows_come_changes_nothing),
         cmocka_unit_test(a_row_is_dropped_by_the_first_rule_it_breaks),
         cmocka_unit_test(rules_hold_for_every_row_of_a_batch),

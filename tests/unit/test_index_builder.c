@@ -145,6 +145,19 @@ static void list_lengths_are_clamped(void **state)
     }
 }
 
+static void answers_have_the_length_that_the_version_says(void **state)
+{
+    static const uint32_t cases[][2] = {{0, 10}, {1, 1}, {25, 25}, {100, 100}, {101, 10}};
+    g_autoptr(Shop) shop = shop_new();
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        BuildOptions options = shop_options(PURCHASED_ALLOW, 0);
+        options.n = cases[i][0];
+        shop_build(shop, shop->path, &options);
+        g_autoptr(Snapshot) snapshot = shop_open(shop->path);
+        assert_int_equal(snapshot_default_n(snapshot), cases[i][1]);
+    }
+}
+
 static void note(void *context, double fraction)
 {
     double *last = context;
@@ -217,6 +230,7 @@ int main(void)
         cmocka_unit_test(lists_are_the_best_that_the_rules_allow),
         cmocka_unit_test(the_file_does_not_depend_on_the_number_of_threads),
         cmocka_unit_test(list_lengths_are_clamped),
+        cmocka_unit_test(answers_have_the_length_that_the_version_says),
         cmocka_unit_test(progress_rises_to_1),
         cmocka_unit_test(a_cancelled_build_leaves_no_file),
         cmocka_unit_test(a_full_disk_leaves_no_file),

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <utime.h>
 
 #include "index/recommend.h"
 #include "index/register.h"
@@ -239,27 +240,109 @@ static void a_file_of_another_prediction_is_refused(void **state)
     assert_int_equal(register_restore(place->reg), 0);
 }
 
-static void nonsense_in_current_serves_nothing(void **state)
+static void a_damaged_current_is_made_anew_from_the_files(void **state)
 {
-    static const char *const contents[] = {
-        "",
-        "{",
-        "[]",
-        "{\"format\":2,\"predictions\":[]}",
-        "{\"format\":1,\"predictions\":{}}",
-        "{\"format\":1,\"predictions\":[1,{},{\"prediction\":\"a\",\"file\":\"../v1-1.snapshot\"},"
-        "{\"prediction\":\"..\",\"file\":\"../v1-1.snapshot\"},"
-        "{\"prediction\":\"a\",\"file\":\"a/v1-1.snapshot\",\"previous\":\"/etc/passwd\"}]}",
-    };
+    static const char *const contents[] = {"", "{", "[]", "{\"format\":2,\"predictions\":[]}",
+                                           "{\"format\":1,\"predictions\":{}}"};
     Place *place = *state;
     g_autofree char *current = g_build_filename(place->dir, "CURRENT", NULL);
+    publish(place, "next-buy", 9);
+    publish(place, "next-buy", 10);
+    publish(place, "other", 3);
+    damage(place, "next-buy", 10, true); /* not the newest intact one */
     for (size_t i = 0; i < G_N_ELEMENTS(contents); i++) {
         assert_true(g_file_set_contents(current, contents[i], -1, NULL));
         restart(place);
-        assert_int_equal(register_restore(place->reg), 0);
-        publish(place, "next-buy", 1);
-        assert_int_equal(serving_version(place, "next-buy"), 1);
+        assert_int_equal(register_restore(place->reg), 2);
+        assert_int_equal(serving_version(place, "next-buy"), 9);
+        assert_int_equal(serving_version(place, "other"), 3);
+        assert_true(register_status(place->reg).damaged >= 1);
+        wait_until_verified(place);
     }
+    restart(place);
+    register_restore(place->reg);
+    assert_int_equal(register_status(place->reg).damaged, 0); /* it was written, too */
+    wait_until_verified(place);
+}
+
+static void damage_found_after_a_rebuild_withdraws_too(void **state)
+{
+    Place *place = *state;
+    g_autofree char *current = g_build_filename(place->dir, "CURRENT", NULL);
+    for (uint32_t version = 1; version <= 3; version++)
+        publish(place, "next-buy", version);
+    damage(place, "next-buy", 3, false);
+    assert_true(g_file_set_contents(current, "?", -1, NULL));
+    restart(place);
+    assert_int_equal(register_restore(place->reg), 1);
+    wait_until_verified(place);
+    assert_int_equal(serving_version(place, "next-buy"), 2);
+}
+
+static void entries_that_are_no_files_of_versions_are_left_out(void **state)
+{
+    Place *place = *state;
+    g_autofree char *current = g_build_filename(place->dir, "CURRENT", NULL);
+    assert_true(g_file_set_contents(
+        current,
+        "{\"format\":1,\"predictions\":[1,{},{\"prediction\":\"a\",\"file\":\"../v1-1.snapshot\"},"
+        "{\"prediction\":\"..\",\"file\":\"../v1-1.snapshot\"},"
+        "{\"prediction\":\"a\",\"file\":\"a/v1-1.snapshot\",\"previous\":\"/etc/passwd\"}]}",
+        -1, NULL));
+    assert_int_equal(register_restore(place->reg), 0);
+    publish(place, "next-buy", 1);
+    assert_int_equal(serving_version(place, "next-buy"), 1);
+}
+
+/* The sub-command train publishes beside a service: neither forgets what the other wrote. */
+static void two_processes_keep_each_others_predictions(void **state)
+{
+    Place *place = *state;
+    publish(place, "next-buy", 1);
+    Register *service = place->reg;
+    place->reg = new_register(place->dir); /* restores nothing */
+    publish(place, "other", 1);
+    publish(place, "next-buy", 2);
+    register_free(place->reg);
+    place->reg = service;
+    publish(place, "third", 1);
+    restart(place);
+    assert_int_equal(register_restore(place->reg), 3);
+    assert_int_equal(serving_version(place, "next-buy"), 2);
+    wait_until_verified(place);
+}
+
+static void a_lost_current_is_written_whole_by_the_next_publish(void **state)
+{
+    Place *place = *state;
+    publish(place, "next-buy", 1);
+    g_autofree char *current = g_build_filename(place->dir, "CURRENT", NULL);
+    assert_int_equal(g_unlink(current), 0);
+    publish(place, "other", 1);
+    restart(place);
+    assert_int_equal(register_restore(place->reg), 2);
+    wait_until_verified(place);
+}
+
+static void a_restart_removes_what_was_left_half_written(void **state)
+{
+    Place *place = *state;
+    struct utimbuf long_ago = {.actime = 1, .modtime = 1};
+    publish(place, "next-buy", 1);
+    g_autofree char *old = file_of(place, "next-buy", 2, ".part");
+    g_autofree char *young = file_of(place, "next-buy", 3, ".part");
+    g_autofree char *current = g_build_filename(place->dir, "CURRENT.part", NULL);
+    const char *const parts[] = {old, young, current};
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        assert_true(g_file_set_contents(parts[i], "half", -1, NULL));
+        assert_int_equal(i == 1 ? 0 : utime(parts[i], &long_ago), 0);
+    }
+    restart(place);
+    assert_int_equal(register_restore(place->reg), 1);
+    wait_until_verified(place);
+    assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
+    assert_false(g_file_test(current, G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(young, G_FILE_TEST_EXISTS)); /* perhaps being written right now */
 }
 
 static void what_cannot_be_written_is_not_served(void **state)
@@ -423,7 +506,12 @@ int main(void)
         with_place(damage_found_afterwards_withdraws_to_the_previous_one),
         with_place(two_damaged_files_leave_nothing_to_serve),
         with_place(a_file_of_another_prediction_is_refused),
-        with_place(nonsense_in_current_serves_nothing),
+        with_place(a_damaged_current_is_made_anew_from_the_files),
+        with_place(damage_found_after_a_rebuild_withdraws_too),
+        with_place(entries_that_are_no_files_of_versions_are_left_out),
+        with_place(two_processes_keep_each_others_predictions),
+        with_place(a_lost_current_is_written_whole_by_the_next_publish),
+        with_place(a_restart_removes_what_was_left_half_written),
         with_place(what_cannot_be_written_is_not_served),
         with_place(an_older_version_can_be_published_again),
         with_place(prune_keeps_what_is_kept_serves_or_served_before),

@@ -1,0 +1,47 @@
+/* What the neighbour methods serve from: scores that are the product of two sparse matrices,
+ *
+ *     score(u, i) = max(0, Σ_k left(u, k) · right(k, i))
+ *
+ * left: users × k, right: k × items. k are items where items have neighbours (left: what the user
+ * bought) and users where users have (right: what they bought). A learner built on it is its fit
+ * and a row of functions from here. */
+#pragma once
+
+#include "learn/learner.h"
+#include "math/csr.h"
+
+/* As Csr, borrowed from one or from a mapped file. Of a file only start[rows] == n is sure: look
+ * rows up with sparse_row() and check columns. */
+typedef struct SparseRows {
+    uint32_t rows, cols;
+    uint64_t n;
+    const uint64_t *start;
+    const uint32_t *column;
+    const float *value;
+} SparseRows;
+
+typedef struct SparseProduct {
+    Fitted fitted;
+    SparseRows left, right;
+    Csr *owned_left, *owned_right; /* NULL when borrowed from a file */
+} SparseProduct;
+
+/* Takes both, whose inner dimensions are equal. */
+Fitted *sparse_product_new(const Learner *learner, Csr *takes_left, Csr *takes_right);
+
+/* The members of Learner. A score is at most FLT_MAX; a value of a damaged file that is no number
+ * scores 0. */
+void sparse_product_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
+                                float *tile);
+void sparse_product_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                                float *scores);
+bool sparse_product_save(const Fitted *fitted, SectionsWriter *writer, GError **error);
+void sparse_product_free(Fitted *fitted);
+
+typedef struct ProductShape {
+    uint32_t n_users, n_inner, n_items;
+} ProductShape;
+
+/* ERR_DAMAGED when the file's matrices have another shape. */
+Fitted *sparse_product_load(const Learner *learner, const Sections *sections,
+                            const ProductShape *shape, GError **error);

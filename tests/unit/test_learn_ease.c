@@ -1,0 +1,321 @@
+#include "learn_shop.h"
+
+#include "learn/dense_inverse.h"
+#include "learn/ease.h"
+
+static Fitted *fit_with(const Dataset *shop, const EaseParams *params, double as_of,
+                        unsigned threads)
+{
+    g_autoptr(GError) error = NULL;
+    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
+    Fitted *fitted = ease_fit_with(shop, params, &context, &error);
+    if (!fitted)
+        fail_msg("%s", error->message);
+    return fitted;
+}
+
+static Fitted *fit(const Dataset *shop, double as_of, unsigned threads)
+{
+    return fit_with(shop, &ease_defaults, as_of, threads);
+}
+
+/* AAᵀ + n·I of random A, so well-conditioned. */
+static float *random_matrix(uint32_t n, uint64_t seed)
+{
+    g_autofree float *a = g_new(float, (size_t)n *n);
+    float *matrix = g_new0(float, (size_t)n *n);
+    Rng rng;
+    rng_init(&rng, seed, 0);
+    for (size_t i = 0; i < (size_t)n * n; i++)
+        a[i] = rng_normal(&rng);
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t j = 0; j <= i; j++) {
+            double sum = i == j ? n : 0;
+            for (uint32_t k = 0; k < n; k++)
+                sum += (double)a[i * n + k] * a[j * n + k];
+            matrix[i * n + j] = matrix[j * n + i] = (float)(sum / n);
+        }
+    }
+    return matrix;
+}
+
+static void the_inverse_times_the_matrix_is_one(void **state)
+{
+    const uint32_t sizes[] = {1, 2, 65, 192, 193, 500}; /* less than a tile, one, several */
+    for (size_t s = 0; s < G_N_ELEMENTS(sizes); s++) {
+        uint32_t n = sizes[s];
+        g_autofree float *matrix = random_matrix(n, n);
+        g_autofree float *inverse = g_memdup2(matrix, (size_t)n * n * sizeof(float));
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t j = i + 1; j < n; j++)
+                inverse[i * n + j] = 1e9f; /* the upper triangle is not read */
+        }
+        assert_true(dense_inverse(inverse, n, 2, NULL, NULL));
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t j = 0; j < n; j++) {
+                double sum = 0;
+                for (uint32_t k = 0; k < n; k++)
+                    sum += (double)inverse[i * n + k] * matrix[k * n + j];
+                assert_float_equal(sum, i == j, 1e-4);
+            }
+        }
+    }
+}
+
+static void what_is_not_positive_definite_is_refused(void **state)
+{
+    const float broken[] = {-1, NAN, 0};
+    for (size_t i = 0; i < G_N_ELEMENTS(broken); i++) {
+        g_autofree float *matrix = random_matrix(300, 4);
+        g_autoptr(GError) error = NULL;
+        matrix[250 * 300 + 250] = broken[i];
+        assert_false(dense_inverse(matrix, 300, 2, NULL, &error));
+        assert_int_equal(error_code(error), ERR_INVALID);
+    }
+}
+
+/* Who buys 2k buys 2k + 1, of three pairs in sixteen taken at random; only the first ten users
+ * leave the second of one pair out, and left_out[user] is that product. */
+static Dataset *pairs_of_products(uint32_t *left_out)
+{
+    Bought bought[200 * 6];
+    size_t n = 0;
+    Rng rng;
+    rng_init(&rng, 1, 0);
+    for (uint32_t user = 0; user < 200; user++) {
+        uint32_t first = rng_below(&rng, 16);
+        for (uint32_t pair = 0; pair < 3; pair++) {
+            uint32_t twin = (first + pair * (1 + rng_below(&rng, 5))) % 16;
+            bought[n++] = (Bought){user, 2 * twin, 50};
+            if (pair > 0 || user >= 10)
+                bought[n++] = (Bought){user, 2 * twin + 1, 50};
+            else
+                left_out[user] = 2 * twin + 1;
+        }
+    }
+    return shop_new(200, 32, bought, n);
+}
+
+static void the_product_that_goes_with_another_comes_first(void **state)
+{
+    uint32_t left_out[10];
+    g_autoptr(Dataset) shop = pairs_of_products(left_out);
+    g_autoptr(Fitted) fitted = fit(shop, 60, 2);
+    g_autofree float *scores = all_scores(fitted);
+    for (uint32_t user = 0; user < 10; user++) {
+        const float *row = scores + user * 32;
+        uint64_t from = shop->user_start[user], to = shop->user_start[user + 1];
+        for (uint32_t item = 0; item < 32; item++) {
+            bool is_own = item == left_out[user];
+            for (uint64_t r = from; r < to; r++)
+                is_own |= shop->rows.item[r] == item;
+            assert_true(is_own || row[left_out[user]] > row[item]);
+        }
+    }
+}
+
+/* Gauss-Jordan in double, with nothing blocked. */
+static void plain_inverse(double *a, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        double pivot = a[k * n + k];
+        a[k * n + k] = 1;
+        for (uint32_t j = 0; j < n; j++)
+            a[k * n + j] /= pivot;
+        for (uint32_t i = 0; i < n; i++) {
+            double factor = a[i * n + k];
+            if (i == k)
+                continue;
+            a[i * n + k] = 0;
+            for (uint32_t j = 0; j < n; j++)
+                a[i * n + j] -= factor * a[k * n + j];
+        }
+    }
+}
+
+/* The formulae of ease.h over dense matrices, of all products. */
+static double *plain_scores(const Dataset *shop, double as_of, const EaseParams *p)
+{
+    uint32_t m = shop->n_users, n = shop->n_items;
+    g_autofree double *x = g_new0(double, (size_t)m *n);
+    g_autofree double *a = g_new0(double, (size_t)n *n);
+    double trace = 0, pairs = 0;
+    for (uint64_t r = 0; r < shop->rows.n; r++) {
+        double age = (double)(day(as_of) - shop->rows.time[r]) / (double)US_PER_DAY;
+        x[shop->rows.user[r] * n + shop->rows.item[r]] += exp2(-age / p->half_life_days);
+    }
+    for (uint32_t u = 0; u < m; u++) {
+        double squares = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            pairs += x[u * n + i] > 0;
+            x[u * n + i] = log1p(x[u * n + i]);
+            squares += x[u * n + i] * x[u * n + i];
+        }
+        for (uint32_t i = 0; i < n && squares > 0; i++) {
+            for (uint32_t j = 0; j < n; j++)
+                a[i * n + j] += x[u * n + i] * x[u * n + j] * pow(squares, -2 * p->row_exponent);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        trace += a[i * n + i];
+    for (uint32_t i = 0; i < n; i++)
+        a[i * n + i] += p->regularization / sqrt(pairs / n) * trace / n;
+    plain_inverse(a, n);
+    double *scores = g_new0(double, (size_t)m *n);
+    for (uint32_t u = 0; u < m; u++) {
+        for (uint32_t i = 0; i < n; i++) {
+            double sum = 0;
+            for (uint32_t j = 0; j < n; j++)
+                sum -= i == j ? 0 : x[u * n + j] * a[j * n + i] / a[i * n + i];
+            scores[u * n + i] = MAX(sum, 0);
+        }
+    }
+    return scores;
+}
+
+static void ease_is_its_formula(void **state)
+{
+    g_autofree Bought *bought = random_purchases(1500, 60, 40, 200, 2);
+    g_autoptr(Dataset) shop = shop_new(61, 40, bought, 1500); /* the last user bought nothing */
+    for (unsigned i = 0; i < 2; i++) {
+        EaseParams params = ease_defaults;
+        params.row_exponent = i == 0 ? 0 : 0.25f; /* the paper's, and ours */
+        g_autoptr(Fitted) fitted = fit_with(shop, &params, 200, 2);
+        g_autofree float *scores = all_scores(fitted);
+        g_autofree double *expected = plain_scores(shop, 200, &params);
+        for (size_t at = 0; at < 61 * 40; at++)
+            assert_float_equal(scores[at], expected[at], 1e-4);
+        expect_items_as_users(fitted);
+        expect_finite_scores(fitted);
+    }
+}
+
+static void only_the_largest_weights_are_kept(void **state)
+{
+    g_autofree Bought *bought = random_purchases(1500, 60, 40, 200, 2);
+    const Bought single = {60, 0, 199};
+    bought[0] = single; /* user 60 bought nothing but product 0 */
+    g_autoptr(Dataset) shop = shop_new(61, 40, bought, 1500);
+    EaseParams params = ease_defaults;
+    g_autoptr(Fitted) whole = fit_with(shop, &params, 200, 1);
+    params.kept = 5;
+    g_autoptr(Fitted) pruned = fit_with(shop, &params, 200, 1);
+    g_autofree float *all = all_scores(whole);
+    g_autofree float *kept = all_scores(pruned);
+    unsigned n = 0;
+    for (uint32_t i = 60 * 40; i < 61 * 40; i++) {
+        n += kept[i] > 0;
+        assert_true(kept[i] == 0 || kept[i] == all[i]);
+    }
+    assert_in_range(n, 1, 5);
+}
+
+static void the_most_bought_products_take_part(void **state)
+{
+    /* product i has 10 - i buyers, of equals the lower number comes first */
+    Bought bought[64];
+    size_t n = 0;
+    for (uint32_t item = 0; item < 6; item++) {
+        for (uint32_t user = 0; user < 10 - MIN(item, 4); user++)
+            bought[n++] = (Bought){user, item, 50};
+    }
+    g_autoptr(Dataset) shop = shop_new(10, 6, bought, n);
+    EaseParams params = ease_defaults;
+    params.items_max = 5; /* product 5 has as many buyers as 4 */
+    g_autoptr(Fitted) fitted = fit_with(shop, &params, 60, 1);
+    g_autofree float *scores = all_scores(fitted);
+    for (uint32_t item = 0; item < 6; item++) {
+        float sum = 0;
+        for (uint32_t user = 0; user < 10; user++)
+            sum += scores[user * 6 + item];
+        assert_int_equal(sum > 0, item < 5);
+    }
+    expect_items_as_users(fitted);
+}
+
+static void threads_do_not_change_a_byte(void **state)
+{
+    g_autofree Bought *bought = random_purchases(9000, 300, 420, 200, 7); /* three tiles */
+    g_autoptr(Dataset) shop = shop_new(300, 420, bought, 9000);
+    g_autoptr(Fitted) one = fit(shop, 200, 1);
+    g_autoptr(Fitted) four = fit(shop, 200, 4);
+    g_autofree float *a = all_scores(one);
+    g_autofree float *b = all_scores(four);
+    assert_memory_equal(a, b, 300 * 420 * sizeof(float));
+}
+
+static void hard_shops_are_learned_from(void **state)
+{
+    const Bought once[] = {{0, 0, 5}}, same[] = {{0, 0, 5}, {0, 0, 5}, {1, 0, 5}, {2, 0, 5}},
+                 ancient[] = {{0, 0, 0}, {0, 1, 0}, {1, 1, 0}, {1, 0, 0}};
+    const struct {
+        const Bought *bought;
+        size_t n;
+        uint32_t users, items;
+        double as_of;
+    } cases[] = {{once, 1, 1, 1, 5}, {same, 4, 3, 1, 6}, {ancient, 4, 2, 50, 900}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Dataset) shop =
+            shop_new(cases[i].users, cases[i].items, cases[i].bought, cases[i].n);
+        g_autoptr(Fitted) fitted = fit(shop, cases[i].as_of, 2);
+        expect_finite_scores(fitted);
+        expect_items_as_users(fitted);
+    }
+}
+
+static void no_purchase_and_cancellation_are_refused(void **state)
+{
+    g_autoptr(Dataset) empty = shop_new(2, 2, NULL, 0);
+    g_autoptr(GError) error = NULL;
+    FitContext context = {.as_of = day(1), .threads = 2};
+    assert_null(ease_fit_with(empty, &ease_defaults, &context, &error));
+    assert_int_equal(error_code(error), ERR_INVALID);
+
+    Cancel cancel;
+    cancel_init(&cancel);
+    cancel_raise(&cancel);
+    context.cancel = &cancel;
+    g_autoptr(GError) stopped = NULL;
+    uint32_t left_out[10];
+    g_autoptr(Dataset) shop = pairs_of_products(left_out);
+    assert_null(ease_fit_with(shop, &ease_defaults, &context, &stopped));
+    assert_int_equal(error_code(stopped), ERR_CANCELLED);
+}
+
+static void ease_survives_its_file(void **state)
+{
+    g_autofree Bought *bought = random_purchases(500, 20, 40, 100, 3);
+    g_autoptr(Dataset) shop = shop_new(20, 40, bought, 500);
+    g_autoptr(Fitted) fitted = fit(shop, 100, 1);
+    expect_round_trip(fitted);
+    expect_misfits_refused(fitted);
+}
+
+static void bytes_grow_with_the_products_that_take_part(void **state)
+{
+    uint64_t small = learner_ease.fit_bytes(1000, 100, 100, 1);
+    uint64_t most = learner_ease.fit_bytes(1000, 100, 15000, 1);
+    uint64_t beyond = learner_ease.fit_bytes(1000, 100, 100000, 1);
+    assert_true(small < 1000000);
+    assert_true(most > UINT64_C(4) * 15000 * 15000);
+    assert_true(beyond < most + most / 100);
+}
+
+int main(void)
+{
+    error_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_inverse_times_the_matrix_is_one),
+        cmocka_unit_test(what_is_not_positive_definite_is_refused),
+        cmocka_unit_test(the_product_that_goes_with_another_comes_first),
+        cmocka_unit_test(ease_is_its_formula),
+        cmocka_unit_test(only_the_largest_weights_are_kept),
+        cmocka_unit_test(the_most_bought_products_take_part),
+        cmocka_unit_test(threads_do_not_change_a_byte),
+        cmocka_unit_test(hard_shops_are_learned_from),
+        cmocka_unit_test(no_purchase_and_cancellation_are_refused),
+        cmocka_unit_test(ease_survives_its_file),
+        cmocka_unit_test(bytes_grow_with_the_products_that_take_part),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
