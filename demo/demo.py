@@ -11,7 +11,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+sys.stdout.reconfigure(line_buffering=True)
 URL, KEY, CONNECTION = sys.argv[1:4]
+OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # never through a proxy
 
 
 def call(method, path, body=None, accept="application/json"):
@@ -22,7 +24,7 @@ def call(method, path, body=None, accept="application/json"):
         headers["Content-Type"] = "application/json"
     request = urllib.request.Request(URL + path, data=data, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request) as answer:
+        with OPEN(request) as answer:
             text = answer.read().decode()
             return json.loads(text) if "json" in answer.headers["Content-Type"] else text
     except urllib.error.HTTPError as error:
@@ -93,7 +95,7 @@ def train():
     request = urllib.request.Request(f"{URL}/v1/jobs/{job['id']}/events",
                                      headers={"Authorization": f"Bearer {KEY}",
                                               "Accept": "text/event-stream"})
-    with urllib.request.urlopen(request) as stream:
+    with OPEN(request) as stream:
         for line in stream:
             if not line.startswith(b"data:"):
                 continue
@@ -107,7 +109,9 @@ def train():
                 break
     if job["state"] != "succeeded":
         sys.exit(f"the training ended as {job['state']}: {job['error']}")
-    print(f"  done in {time.monotonic() - began:.1f} s: version {job['version']}, {job['result']}")
+    result = job["result"]
+    print(f"  done in {time.monotonic() - began:.1f} s: version {job['version']}, "
+          f"learner {result['learner']}, grade {result['grade']}, table {result['output_table']}")
 
 
 def mean_low_high(value):
@@ -173,7 +177,8 @@ def output_table():
     sql = ("SELECT user_unique_id, ranking, recommended_item_id, round(score::numeric, 3) AS score, "
            "source, model_version, last_update_date::timestamp(0) "
            "FROM shortlist.recommendations_next_purchase ORDER BY user_unique_id, ranking LIMIT 6")
-    subprocess.run(["psql", CONNECTION, "-X", "-P", "footer=off", "-c", sql], check=True)
+    subprocess.run(["psql", CONNECTION, "-X", "-P", "footer=off", "-P", "pager=off", "-c", sql],
+                   check=True)
 
 
 for step in (describe_data, configure, train, quality, recommendations, audiences, output_table):

@@ -12,11 +12,12 @@
  * version is calibrated), source text, model_version integer.
  *
  * The one index of a version is a btree on user_unique_id, built after loading: rows come in that
- * column's order, so nothing is left to sort and it costs a quarter of the COPY (a BRIN index would
- * cost two thirds of that and make every read look at all of its ranges). It has the collation of
- * the shop's own keys, so that joins with them can use the shop's indexes. primary_key has no
- * index: output_write() refuses what would repeat it. A read of one user's rows through the view
- * touches 5 to 7 pages, READ_MS (1 M rows), before and after ANALYZE. */
+ * column's order, so there is hardly anything to sort and it costs 0.2 s of the server's CPU per
+ * million rows, beside 0.5 of the COPY (BRIN 0.12, but every read then looks at all its ranges). The
+ * column has the collation of the database and not "C", so that joins with the shop's tables can use
+ * the shop's indexes. primary_key has no index: output_write() refuses what would repeat it. A read
+ * of one user's rows through the view touches 6 pages and takes 0.05 ms (of 1 M rows and of 3
+ * versions), with statistics or without. */
 #pragma once
 
 #include <stdbool.h>
@@ -37,12 +38,19 @@ typedef struct OutputRow {
     const char *source;
 } OutputRow;
 
+/* Whether the output may still be published: false with an error when not. */
+typedef bool (*OutputFence)(void *context, GError **error);
+
 typedef struct OutputOptions {
     const char *prediction;
     const Model *users, *products;
     uint32_t version;
     int64_t last_update;  /* µs */
     const Cancel *cancel; /* or NULL; must outlive the output */
+    OutputFence fence;    /* or NULL; asked before each wait for the table's lock and, holding it,
+                             before the COMMIT: a worker that lost its lease while it waited must not
+                             replace what its successor wrote */
+    void *fence_context;
 } OutputOptions;
 
 typedef struct Output Output;
@@ -67,7 +75,8 @@ bool output_write(Output *output, const OutputRow *rows, size_t n, GError **erro
 /* Ends the COPY, builds the index, looks at a sample (ANALYZE with a small target; PostgreSQL's own
  * autovacuum takes a large one later), attaches the partition, in place of an earlier attempt's:
  * nobody sees it yet, unless that version is pointed at already. *rows: how many. ERR_INVALID,
- * ERR_NO_SPACE, ERR_TIMEOUT (a reader held the table's lock), ERR_CANCELLED, ERR_UNAVAILABLE. */
+ * ERR_NO_SPACE, ERR_TIMEOUT (a reader held the table's lock), ERR_CANCELLED, ERR_UNAVAILABLE, or
+ * the fence's. */
 bool output_finish(Output *output, uint64_t *rows, GError **error);
 void output_free(Output *output); /* without a finish: nothing was written */
 

@@ -73,8 +73,7 @@ static void read_exclude(Ask *ask, const Snapshot *snapshot, const char *text, F
     }
 }
 
-static void read_ask(Ask *ask, const Snapshot *snapshot, const Request *request,
-                     Faults *faults)
+static void read_ask(Ask *ask, const Snapshot *snapshot, const Request *request, Faults *faults)
 {
     ask->n_excluded = 0;
     ask->n = (size_t)request_query_int(request, "n", 1, RECOMMEND_MAX, 0, faults);

@@ -68,7 +68,7 @@ static bool order_users(Publication *publication, GError **error)
     if (!is_ordered(publication))
         qsort_r(publication->users, publication->n_users, sizeof *publication->users,
                 in_output_order, publication);
-    return cancel_check(publication->options->cancel, error);
+    return cancel_check(publication->options->run->cancel, error);
 }
 
 /* The rows of one user. Returns how many. */
@@ -108,6 +108,11 @@ static bool write_rows(const Publication *publication, GError **error)
     return true;
 }
 
+static bool still_ours(void *run, GError **error)
+{
+    return job_run_still_ours(run, error);
+}
+
 bool publish_write(const SourceSettings *source, const Snapshot *snapshot,
                    const PublishOptions *options, uint64_t *rows, GError **error)
 {
@@ -117,7 +122,9 @@ bool publish_write(const SourceSettings *source, const Snapshot *snapshot,
                             .products = options->products,
                             .version = snapshot_version(snapshot),
                             .last_update = snapshot_built_at(snapshot),
-                            .cancel = options->cancel};
+                            .cancel = options->run->cancel,
+                            .fence = still_ours,
+                            .fence_context = options->run};
     publication.output = output_begin(source, &output, error);
     return publication.output && order_users(&publication, error) &&
            write_rows(&publication, error) && output_finish(publication.output, rows, error);

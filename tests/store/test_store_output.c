@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uuid/uuid.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -204,6 +205,17 @@ static void f25_primary_keys_are_the_same_in_every_version(void **state)
     g_autofree char *first = ask_text(reader, keys);
     publish("p", 2, 2, "Z");
     assert_answer(reader, keys, first);
+    /* As any UUID library makes it from the namespace of "p", "1", NUL and the rank. */
+    uuid_t root, namespace, key;
+    char text[UUID_STR_LEN];
+    assert_int_equal(uuid_parse("5d0c1bb4-2f7e-4c63-9a41-8e05d26bf137", root), 0);
+    uuid_generate_sha1(namespace, root, "p", 1);
+    uuid_generate_sha1(key, namespace, "1\0001", 3);
+    uuid_unparse_lower(key, text);
+    assert_answer(reader,
+                  "SELECT primary_key FROM " SCHEMA ".recommendations_p"
+                  " WHERE user_unique_id = 1 AND ranking = 1",
+                  text);
     assert_answer(reader,
                   "SELECT string_agg(DISTINCT substr(primary_key::text, 15, 1), '')"
                   " || count(DISTINCT primary_key) FROM " SCHEMA ".recommendations_p",
