@@ -68,8 +68,9 @@ $(BUILD)/unit/$(1): tests/unit/test_$(1).c $(call objects_of,$(call folder_of,$(
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
+# All of them run, even when one fails.
 unit: $(UNIT:%=$(BUILD)/unit/%)
-	@set -e; for t in $^; do $$t; done
+	@bad=; for t in $^; do $$t || bad="$$bad $$t"; done; [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
 
 unit-%:
 	@set -e; for t in $(filter $*_%,$(UNIT)); do \
@@ -116,9 +117,10 @@ FORMATTED = $(shell find src include tests -name '*.[ch]')
 format:
 	@clang-format-14 --dry-run -Werror $(FORMATTED) && echo "format: ok"
 
-tidy: $(BUILD)/openapi.json
-	@clang-tidy-14 --quiet --warnings-as-errors='*' $(SRC) src/main.c -- $(CFLAGS_BASE) 2>/dev/null
-	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+tidy:
+	@printf '%s\n' $(SRC) src/main.c | xargs -P 2 -n 8 sh -c 'clang-tidy-14 --quiet \
+		--warnings-as-errors="*" "$$@" -- $(CFLAGS_BASE) 2>/dev/null' clang-tidy
+	@cppcheck --quiet --error-exitcode=1 -j 2 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppress=missingIncludeSystem --suppress=unknownMacro -Iinclude src
 	@echo "tidy: ok"
 
@@ -128,6 +130,20 @@ api: all
 
 asan:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address unit corpus store-tests
+
+asan-build:
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address all $(UNIT:%=$(BUILD)/asan/unit/%) \
+		$(FUZZERS:%=$(BUILD)/asan/replay/%) \
+		$(patsubst tests/store/test_%.c,$(BUILD)/asan/store-tests/%,$(wildcard tests/store/test_*.c))
+
+# Quality on real data: exits with a failure when a figure leaves its tolerance.
+GOLDEN_DATA = demo/data/online_retail.csv.xz
+$(BUILD)/golden/%: tests/golden/golden_%.c $(OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Isrc -o $@ $(filter %.c %.o,$^) $(LDFLAGS) $(LDLIBS)
+
+golden: $(BUILD)/golden/online_retail
+	xz -dc $(GOLDEN_DATA) | $<
 
 # Threads: pools, workers, register, parallel loops.
 THREADED = http_server math_parallel index_register
@@ -139,13 +155,7 @@ tsan-run: $(THREADED:%=$(BUILD)/unit/%) $(BUILD)/store-tests/jobs_workers
 
 check:
 	deploy/packages build check
-	$(MAKE) --no-print-directory layers format
-	$(MAKE) --no-print-directory -j2 all
-	$(MAKE) --no-print-directory tidy
-	$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN=address all
-	$(MAKE) --no-print-directory asan
-	$(MAKE) --no-print-directory tsan
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address api
+	@tests/check
 
 # Ratios, recorded and not gated.
 BENCHES = $(patsubst tests/bench/bench_%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
@@ -168,6 +178,6 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(OBJ:.o=.d) $(BUILD)/main.d $(UNIT:%=$(BUILD)/unit/%.d) $(wildcard $(BUILD)/store-tests/*.d)
-.PHONY: all unit store-tests corpus fuzz layers format tidy api asan tsan tsan-run check demo \
+.PHONY: all unit store-tests corpus fuzz layers format tidy api asan asan-build tsan tsan-run golden check demo \
 	demo-stop bench clean
 .SECONDARY:

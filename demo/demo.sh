@@ -11,6 +11,7 @@ port=${PORT:-0}
 # Only what is set below counts: no database, proxy or service of the caller.
 unset -v "${!PG@}" "${!SHORTLIST_@}"
 umask 022
+export LC_ALL=C.UTF-8
 
 # A pid can be someone else's by now; the service is known by its program.
 runs() { # runs PID

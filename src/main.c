@@ -207,8 +207,8 @@ static bool service_start(Service *service, GError **error)
     if (!prepare_state(service, error))
         return false;
     service->training = (TrainContext){settings, service->store, service->reg};
-    service->workers = workers_start(service->store, settings, JOB_KINDS,
-                                     G_N_ELEMENTS(JOB_KINDS), &service->training);
+    service->workers = workers_start(service->store, settings, JOB_KINDS, G_N_ELEMENTS(JOB_KINDS),
+                                     &service->training);
     service->api.workers = service->workers;
     ServerOptions options = {.settings = settings,
                              .auth = service->auth,
@@ -492,8 +492,7 @@ static int command_train(const Command *command)
     if (!job)
         return fail(error);
     TrainContext context = {settings, store, reg};
-    Workers *workers =
-        workers_start(store, settings, JOB_KINDS, G_N_ELEMENTS(JOB_KINDS), &context);
+    Workers *workers = workers_start(store, settings, JOB_KINDS, G_N_ELEMENTS(JOB_KINDS), &context);
     int status = follow_job(store, job->id, &error);
     workers_stop(workers);
     return status == EXIT_SUCCESS ? status : fail(error);

@@ -13,9 +13,10 @@
 
 typedef struct AuthKey {
     char id[AUTH_ID_MAX + 1];
-    uint8_t hash[AUTH_HASH_BYTES]; /* SHA-256 of the key's whole text "sl_<id>_<secret>"; no _ in id */
-    unsigned scopes;               /* bits, as the route table uses them */
-    int64_t expires_at;            /* µs, 0: never */
+    uint8_t
+        hash[AUTH_HASH_BYTES]; /* SHA-256 of the key's whole text "sl_<id>_<secret>"; no _ in id */
+    unsigned scopes;           /* bits, as the route table uses them */
+    int64_t expires_at;        /* µs, 0: never */
 } AuthKey;
 
 typedef struct Auth Auth;

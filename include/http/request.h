@@ -1,4 +1,5 @@
-/* One request as a handler sees it. Everything is borrowed until the handler (or its stream) ends. */
+/* One request as a handler sees it. Everything is borrowed until the handler (or its stream) ends.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@ const char *request_target(const Request *request);
  * NUL, NUL-terminated; its length into *length unless NULL. Never NULL for a name in the route. */
 const char *request_param(const Request *request, const char *name, size_t *length);
 
-/* The query parameter, decoded ('+' is a plus sign), or NULL. Only names that the route declares get
- * this far; each at most once. */
+/* The query parameter, decoded ('+' is a plus sign), or NULL. Only names that the route declares
+ * get this far; each at most once. */
 const char *request_query(const Request *request, const char *name, size_t *length);
 
 /* An integer query parameter within [min, max], `fallback` when absent; a fault otherwise. */

@@ -25,9 +25,9 @@ typedef enum RouteFlags {
 typedef void (*Handler)(Request *request, Response *response, void *context);
 
 typedef struct Route {
-    const char *method;    /* GET POST PATCH DELETE */
-    const char *path;      /* "/v1/predictions/{prediction}": a whole segment is a parameter or none */
-    unsigned scopes;       /* any of these bits lets a key in; 0 with ROUTE_PUBLIC */
+    const char *method; /* GET POST PATCH DELETE */
+    const char *path;   /* "/v1/predictions/{prediction}": a whole segment is a parameter or none */
+    unsigned scopes;    /* any of these bits lets a key in; 0 with ROUTE_PUBLIC */
     unsigned flags;
     Handler handle;
     const char *operation; /* operationId in openapi */
@@ -60,8 +60,8 @@ void server_stop(Server *server);
 
 typedef struct RouteMetrics {
     const char *operation;
-    uint64_t by_class[6];    /* answers 1xx … 5xx at [1] … [5] */
-    uint64_t buckets[16];    /* cumulative, by SERVER_BUCKETS_US */
+    uint64_t by_class[6]; /* answers 1xx … 5xx at [1] … [5] */
+    uint64_t buckets[16]; /* cumulative, by SERVER_BUCKETS_US */
     uint64_t count, sum_us;
 } RouteMetrics;
 

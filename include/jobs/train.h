@@ -1,5 +1,5 @@
-/* The training pipeline: shop's tables → data set → choice → fitted learner → snapshot file → output
- * table → serving. One job of kind "training".
+/* The training pipeline: shop's tables → data set → choice → fitted learner → snapshot file →
+ * output table → serving. One job of kind "training".
  *
  * A crash at any point loses nothing and publishes nothing half: until the version is saved (one
  * fenced transaction) a new attempt starts from the tables; after it, a new attempt only finishes

@@ -37,15 +37,16 @@ bool job_run_may_finish(JobRun *run, GError **error);
 typedef struct JobKind {
     const char *name;
     /* *result: a JSON object for g_free(). False with an error: failed, or cancelled when the error
-     * is ERR_CANCELLED and somebody asked; given back when the daemon drains or the lease was lost. */
+     * is ERR_CANCELLED and somebody asked; given back when the daemon drains or the lease was lost.
+     */
     bool (*run)(JobRun *run, char **result, GError **error);
 } JobKind;
 
 typedef struct Workers Workers;
 
 /* Starts settings->workers threads. While PostgreSQL is away they wait and try again. */
-Workers *workers_start(Store *store, const Settings *settings, const JobKind *kinds,
-                       size_t n_kinds, void *context);
+Workers *workers_start(Store *store, const Settings *settings, const JobKind *kinds, size_t n_kinds,
+                       void *context);
 
 /* Raises every Cancel, gives running jobs back, joins. Waits at most as long as a job takes to
  * notice. */

@@ -16,15 +16,16 @@
 /* Writes an array of findings {"code","level" (error, warning, info),"model","count","share",
  * "message","sample":[…],"sql"}: duplicate_key, null_key, guest_events, orphan_products,
  * orphan_users, order_level_table, returns, zero_quantity, absurd_quantity, duplicate_lines,
- * future_time, null_time, not_utf8, constant_column, target_leak, few_events, … `sql` shows the rows
- * when pasted into psql. *errors counts those of level error. All models live in `source`. */
+ * future_time, null_time, not_utf8, constant_column, target_leak, few_events, … `sql` shows the
+ * rows when pasted into psql. *errors counts those of level error. All models live in `source`. */
 bool doctor_examine(const SourceSettings *source, const Model *users, const Model *events,
                     const Model *products, const Prediction *prediction, JsonWriter *writer,
                     unsigned *errors, const Cancel *cancel, GError **error);
 
 typedef struct SourceCounts {
-    uint64_t rows, users, products; /* events in the training period; rows of the two other models */
-    bool exact;                     /* false: from planner statistics */
+    uint64_t rows, users,
+        products; /* events in the training period; rows of the two other models */
+    bool exact;   /* false: from planner statistics */
 } SourceCounts;
 
 bool doctor_count(const SourceSettings *source, const Model *users, const Model *events,

@@ -1,5 +1,5 @@
-/* What callers configure, kept as JSON documents: one table, one row per (kind, id), a revision that
- * grows with every change (the ETag). */
+/* What callers configure, kept as JSON documents: one table, one row per (kind, id), a revision
+ * that grows with every change (the ETag). */
 #pragma once
 
 #include <stdbool.h>
@@ -14,8 +14,8 @@ typedef enum DocumentKind { DOCUMENT_MODEL, DOCUMENT_PREDICTION, DOCUMENT_AUDIEN
 
 typedef struct Document {
     char *id;
-    char *body; /* JSON object */
-    int64_t revision; /* 1, 2, … */
+    char *body;                     /* JSON object */
+    int64_t revision;               /* 1, 2, … */
     int64_t created_at, updated_at; /* µs */
 } Document;
 
@@ -31,12 +31,13 @@ Document *documents_create(Store *store, DocumentKind kind, const char *id, cons
 /* ERR_NOT_FOUND. */
 Document *documents_get(Store *store, DocumentKind kind, const char *id, GError **error);
 
-/* By id after `after` (NULL: from the start), at most limit. `holding` NULL, or a JSON object that a
- * row's body must contain (jsonb @>): {"models":{"users":"x"}} finds what refers to model x. */
+/* By id after `after` (NULL: from the start), at most limit. `holding` NULL, or a JSON object that
+ * a row's body must contain (jsonb @>): {"models":{"users":"x"}} finds what refers to model x. */
 Documents *documents_list(Store *store, DocumentKind kind, const char *after, size_t limit,
                           const char *holding, GError **error);
 
-/* Replaces the body when the revision still is `revision`: ERR_PRECONDITION_FAILED, ERR_NOT_FOUND. */
+/* Replaces the body when the revision still is `revision`: ERR_PRECONDITION_FAILED, ERR_NOT_FOUND.
+ */
 Document *documents_replace(Store *store, DocumentKind kind, const char *id, int64_t revision,
                             const char *body, GError **error);
 bool documents_remove(Store *store, DocumentKind kind, const char *id, int64_t revision,

@@ -24,22 +24,22 @@ typedef struct JobLine {
 } JobLine;
 
 typedef struct Job {
-    char *id;         /* UUID */
-    char *kind;       /* "training", … */
-    char *prediction; /* id, or NULL */
-    char *params;     /* JSON object */
-    int state;        /* JobState */
-    char *stage;      /* "queued", "reading", … "done" */
-    double percent;   /* 0 to 100, never falls, not even with a new attempt */
+    char *id;           /* UUID */
+    char *kind;         /* "training", … */
+    char *prediction;   /* id, or NULL */
+    char *params;       /* JSON object */
+    int state;          /* JobState */
+    char *stage;        /* "queued", "reading", … "done" */
+    double percent;     /* 0 to 100, never falls, not even with a new attempt */
     double eta_seconds; /* NAN when unknown */
-    int attempt;      /* counted at the claim: 0 while never claimed */
-    int version;      /* number of the version this training makes: given at the first claim; 0 before */
-    char *owner;      /* of the lease, or NULL */
+    int attempt;        /* counted at the claim: 0 while never claimed */
+    int version; /* number of the version this training makes: given at the first claim; 0 before */
+    char *owner; /* of the lease, or NULL */
     bool cancel_requested;
     int64_t created_at, started_at, finished_at; /* µs, 0 when not yet */
     char *error_code, *error_message;            /* of a failed job, else NULL */
-    char *result;     /* JSON object of a succeeded job, else NULL */
-    JobLine *log;     /* the last 200 lines, oldest first; only from jobs_get() */
+    char *result;                                /* JSON object of a succeeded job, else NULL */
+    JobLine *log; /* the last 200 lines, oldest first; only from jobs_get() */
     size_t n_log;
 } Job;
 
@@ -60,17 +60,19 @@ Job *jobs_get(Store *store, const char *id, GError **error); /* ERR_NOT_FOUND */
 Jobs *jobs_list(Store *store, const char *prediction, const char *state, const char *after,
                 size_t limit, GError **error);
 
-/* A queued job is cancelled at once; a running one is asked to stop. ERR_CONFLICT when it has ended. */
+/* A queued job is cancelled at once; a running one is asked to stop. ERR_CONFLICT when it has
+ * ended. */
 Job *jobs_cancel(Store *store, const char *id, GError **error);
 
 /* The oldest job that is queued, or running with a lease that ran out, for `owner`: attempt is
- * raised, the lease set. A job whose 5th attempt was lost is failed instead. NULL without error when
- * there is none. Jobs of one prediction never run two at once. */
+ * raised, the lease set. A job whose 5th attempt was lost is failed instead. NULL without error
+ * when there is none. Jobs of one prediction never run two at once. */
 Job *jobs_claim(Store *store, const char *owner, uint32_t lease_ms, GError **error);
 
 /* What follows names owner and attempt: when the row no longer is theirs, ERR_CANCELLED ("lease
  * lost") and nothing is written. */
-/* *cancel_requested: somebody asked to stop. A lease that ran out, but that nobody took, comes back. */
+/* *cancel_requested: somebody asked to stop. A lease that ran out, but that nobody took, comes
+ * back. */
 bool jobs_renew(Store *store, const Job *job, uint32_t lease_ms, bool *cancel_requested,
                 GError **error);
 /* Only looks: ERR_CANCELLED when the lease was lost. */

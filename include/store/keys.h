@@ -1,6 +1,6 @@
 /* API keys: stored hashed, shown once. A key's text is "sl_<id>_<secret>": id 12 and secret 43
- * characters of A-Z, a-z and 0-9; the hash is SHA-256 of the whole text (the secret has 256 bits, so
- * no slow hash is needed). */
+ * characters of A-Z, a-z and 0-9; the hash is SHA-256 of the whole text (the secret has 256 bits,
+ * so no slow hash is needed). */
 #pragma once
 
 #include <stdbool.h>
@@ -37,7 +37,7 @@ typedef struct KeyList {
 /* Makes a key; its text, shown this once, into *text (for g_free()). */
 Key *keys_create(Store *store, const char *name, unsigned scopes, int64_t expires_at, char **text,
                  GError **error);
-KeyList *keys_list(Store *store, GError **error); /* all of them, oldest first */
+KeyList *keys_list(Store *store, GError **error);               /* all of them, oldest first */
 bool keys_revoke(Store *store, const char *id, GError **error); /* ERR_NOT_FOUND */
 
 const char *key_scope_name(unsigned scope); /* one bit */

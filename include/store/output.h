@@ -13,11 +13,11 @@
  *
  * The one index of a version is a btree on user_unique_id, built after loading: rows come in that
  * column's order, so there is hardly anything to sort and it costs 0.2 s of the server's CPU per
- * million rows, beside 0.5 of the COPY (BRIN 0.12, but every read then looks at all its ranges). The
- * column has the collation of the database and not "C", so that joins with the shop's tables can use
- * the shop's indexes. primary_key has no index: output_write() refuses what would repeat it. A read
- * of one user's rows through the view touches 6 pages and takes 0.05 ms (of 1 M rows and of 3
- * versions), with statistics or without. */
+ * million rows, beside 0.5 of the COPY (BRIN 0.12, but every read then looks at all its ranges).
+ * The column has the collation of the database and not "C", so that joins with the shop's tables
+ * can use the shop's indexes. primary_key has no index: output_write() refuses what would repeat
+ * it. A read of one user's rows through the view touches 6 pages and takes 0.05 ms (of 1 M rows and
+ * of 3 versions), with statistics or without. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
-/* The shop's databases, read where they are. Identifiers are looked up in the catalogue and quoted; a
- * caller's SELECT is wrapped as SELECT * FROM (<sql>\n) AS q in the extended protocol, in a read-only
- * transaction, as a role that can only read. Connections are made per call. Thread-safe. */
+/* The shop's databases, read where they are. Identifiers are looked up in the catalogue and quoted;
+ * a caller's SELECT is wrapped as SELECT * FROM (<sql>\n) AS q in the extended protocol, in a
+ * read-only transaction, as a role that can only read. Connections are made per call. Thread-safe.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -37,8 +38,9 @@ bool source_validate_model(const SourceSettings *source, const Model *model, Fau
 bool source_preview(const SourceSettings *source, const Model *model, size_t limit,
                     JsonWriter *writer, GError **error);
 
-/* Members: "rows", "columns": [{"name","type","distinct","nulls","min","max","top":[{"value","rows"}],
- * "suggestion": {"role","reason"}}]. Large tables are sampled (and "sampled": true). */
+/* Members: "rows", "columns":
+ * [{"name","type","distinct","nulls","min","max","top":[{"value","rows"}], "suggestion":
+ * {"role","reason"}}]. Large tables are sampled (and "sampled": true). */
 bool source_profile(const SourceSettings *source, const Model *model, JsonWriter *writer,
                     GError **error);
 

@@ -1,7 +1,8 @@
-/* Our own tables in PostgreSQL (the state schema), behind a small pool of connections. Every function
- * of store/ is thread-safe, borrows one connection for its call, and fails with ERR_UNAVAILABLE when
- * PostgreSQL is away (connections have keepalives, tcp_user_timeout and connect_timeout, so that is
- * known in seconds). A broken connection is dropped and the next call makes a new one. */
+/* Our own tables in PostgreSQL (the state schema), behind a small pool of connections. Every
+ * function of store/ is thread-safe, borrows one connection for its call, and fails with
+ * ERR_UNAVAILABLE when PostgreSQL is away (connections have keepalives, tcp_user_timeout and
+ * connect_timeout, so that is known in seconds). A broken connection is dropped and the next call
+ * makes a new one. */
 #pragma once
 
 #include <stdbool.h>

@@ -13,12 +13,12 @@
 typedef struct Version {
     char *prediction;
     int version;
-    char *job;      /* UUID */
+    char *job; /* UUID */
     char *learner;
-    char *grade;    /* "A", "B", "C" */
-    char *card;     /* JSON object */
-    char *report;   /* JSON object */
-    char *file;     /* name of the snapshot file within the data folder's prediction folder */
+    char *grade;  /* "A", "B", "C" */
+    char *card;   /* JSON object */
+    char *report; /* JSON object */
+    char *file;   /* name of the snapshot file within the data folder's prediction folder */
     bool active;
     int64_t created_at; /* µs */
 } Version;
@@ -29,8 +29,9 @@ typedef struct Versions {
     bool more;
 } Versions;
 
-/* Saves the version and makes it the active one, in one transaction that also checks the job's lease
- * and attempt: ERR_CANCELLED when it was lost. Saving it again by the same job changes nothing. */
+/* Saves the version and makes it the active one, in one transaction that also checks the job's
+ * lease and attempt: ERR_CANCELLED when it was lost. Saving it again by the same job changes
+ * nothing. */
 bool versions_save(Store *store, const Job *job, const Version *version, GError **error);
 
 /* Newest first. `before`: only versions below it (0: all). Card and report are NULL in lists. */

@@ -32,12 +32,15 @@ static struct addrinfo *resolve(const char *address, uint16_t port, GError **err
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage name = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } name = {.any.sa_family = AF_UNSPEC};
     socklen_t length = sizeof name;
-    if (getsockname(fd, (struct sockaddr *)&name, &length) != 0)
+    if (getsockname(fd, &name.any, &length) != 0)
         return 0;
-    return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
-                                            : ((struct sockaddr_in *)&name)->sin_port);
+    return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
 }
 
 static bool bind_and_listen(int fd, const struct addrinfo *where)

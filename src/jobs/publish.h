@@ -14,7 +14,7 @@
 
 typedef struct PublishOptions {
     const Model *users, *products;
-    uint32_t n; /* rows of a user, 1 to RECOMMEND_MAX */
+    uint32_t n;  /* rows of a user, 1 to RECOMMEND_MAX */
     JobRun *run; /* its lease is asked for before the rows become the version's */
     void (*progress)(void *context, double fraction); /* or NULL; on the caller's thread */
     void *progress_context;

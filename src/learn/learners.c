@@ -3,13 +3,15 @@
 #include <string.h>
 
 #include "als.h"
+#include "ease.h"
+#include "item_knn.h"
 #include "popularity.h"
 #include "repeat.h"
+#include "tifu_knn.h"
 
 static const Learner *const LEARNERS[] = {
-    &learner_popularity,
-    &learner_repeat,
-    &learner_als,
+    &learner_popularity, &learner_repeat, &learner_item_knn,
+    &learner_ease,       &learner_als,    &learner_tifu_knn,
 };
 
 const Learner *const *learners_all(size_t *n)

@@ -176,10 +176,12 @@ static void propose_below_history(Desk *desk, const FeatureState *state, uint32_
         row[state->pair_item[begin + p]] = held[p];
 }
 
+/* A little below the scores themselves: a learner may add up in another order when asked about a
+ * product than when asked about a user. */
 static void find_places(const Scored *list, size_t n, float *place)
 {
     for (size_t p = 0; p < PLACES; p++)
-        place[p] = PLACE[p] <= n ? list[PLACE[p] - 1].score : 0;
+        place[p] = PLACE[p] <= n ? list[PLACE[p] - 1].score * (1 - 0x1p-16f) : 0;
 }
 
 static void propose_of(Desk *desk, const FeatureState *state, uint32_t user, float *row,

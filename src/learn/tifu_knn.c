@@ -194,7 +194,7 @@ static bool turn_candidates(Candidates *candidates, const Csr *personal, GError 
     rows->cols = personal->cols;
     rows->start = g_try_new0(uint64_t, (size_t)candidates->n + 1);
     rows->column = g_try_new(uint32_t, MAX(n, 1));
-    rows->value = g_try_new(float, MAX(n, 1));
+    rows->value = g_try_new0(float, MAX(n, 1));
     if (!rows->start || !rows->column || !rows->value) {
         error_set(error, ERR_NO_MEMORY, "no memory for the neighbours of %u users", personal->rows);
         return false;
@@ -237,7 +237,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TifuWork, tifu_work_clear)
 static bool work_alloc(TifuWork *work, unsigned threads, GError **error)
 {
     uint32_t users = work->personal->rows;
-    work->likeness = g_try_new(float, (size_t)threads *MAX(work->candidates.n, 1));
+    work->likeness = g_try_new0(float, (size_t)threads *MAX(work->candidates.n, 1));
     work->best = g_try_new(Scored, (size_t)threads * 3 * work->width);
     if (!work->likeness || !work->best) {
         error_set(error, ERR_NO_MEMORY, "no memory for the neighbours of %u users", users);
@@ -311,7 +311,7 @@ static Csr *stack(const Csr *recent, const float *personal, GError **error)
     both->cols = recent->cols;
     both->start = g_try_new(uint64_t, (size_t)both->rows + 1);
     both->column = g_try_new(uint32_t, MAX(2 * n, 1));
-    both->value = g_try_new(float, MAX(2 * n, 1));
+    both->value = g_try_new0(float, MAX(2 * n, 1));
     if (!both->start || !both->column || !both->value) {
         error_set(error, ERR_NO_MEMORY, "no memory for a matrix of %" G_GUINT64_FORMAT " entries",
                   2 * n);
@@ -363,7 +363,7 @@ Fitted *tifu_knn_fit_with(const Dataset *view, const TifuParams *params, const F
     if (!recent)
         return NULL;
     uint64_t n = recent->start[recent->rows];
-    g_autofree float *value = g_try_new(float, n);
+    g_autofree float *value = g_try_new0(float, n);
     if (!value) {
         no_memory(view, error);
         return NULL;

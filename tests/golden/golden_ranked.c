@@ -318,12 +318,15 @@ static AudienceFigures judge_audience(const Window *window, const float *scores,
     return figures;
 }
 
-static uint32_t best_sellers(const Window *window, Scored *best)
+/* By buyers in the window (late), or before it. */
+static uint32_t best_sellers(const Window *window, bool late, Scored *best)
 {
     g_autofree float *buyers = g_new0(float, window->view->n_items);
     Scored work[2 * BEST_SELLERS];
-    for (uint64_t e = 0; e < window->targets->start[window->targets->rows]; e++)
-        buyers[window->targets->column[e]]++;
+    g_autoptr(Csr) before = decayed_counts(window->view, window->scope->anchor, 0, NULL);
+    const Csr *pairs = late ? window->targets : before;
+    for (uint64_t e = 0; e < pairs->start[pairs->rows]; e++)
+        buyers[pairs->column[e]]++;
     for (uint32_t item = 0; item < window->view->n_items; item++)
         buyers[item] = window->scope->item[item] ? buyers[item] : 0;
     return (uint32_t)topk_select(buyers, window->view->n_items, BEST_SELLERS, work, best);
@@ -335,10 +338,10 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool report_audiences(const Fitted *fitted, const Window *window)
+static bool report_audiences(const Fitted *fitted, const Window *window, bool late)
 {
     Scored best[BEST_SELLERS];
-    uint32_t n = best_sellers(window, best);
+    uint32_t n = best_sellers(window, late, best);
     g_autofree float *scores = g_new(float, fitted->n_users);
     AudienceFigures mean = {0};
     double misses[BEST_SELLERS];
@@ -349,7 +352,7 @@ static bool report_audiences(const Fitted *fitted, const Window *window)
         for (size_t s = 0; s < 4; s++)
             mean.captured[s] += figures.captured[s] / n;
         misses[i] = fabs(figures.expected / figures.actual - 1);
-        printf(" %.0f/%.0f", figures.expected, figures.actual);
+        if (late) printf(" %.0f/%.0f", figures.expected, figures.actual);
     }
     qsort(misses, n, sizeof *misses, compare_doubles);
     printf("\naudiences: AUC %.4f, captured %.3f %.3f %.3f %.3f, median error of buyers %.3f\n",
@@ -381,7 +384,14 @@ int main(int argc, char **argv)
     bool good = report_ndcg(fitted, &window, false) >= .383;
     printf("judged in %.1f s\n", (double)(clock_ticks_ns() - done) / 1e9);
     good &= report_ndcg(fitted, &window, true) >= .156;
-    good &= report_audiences(fitted, &window);
+    good &= report_audiences(fitted, &window, true);
+    good &= report_audiences(fitted, &window, false);
+    Fitted *als = learners_find("als")->fit(window.view, &context, &error);
+    report_audiences(als, &window, true);
+    report_audiences(als, &window, false);
+    report_ndcg(als, &window, false);
+    report_ndcg(als, &window, true);
+
     report_expected(fitted, &window);
     window_close(&window);
     return good ? 0 : 1;
