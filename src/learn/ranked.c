@@ -230,8 +230,7 @@ static bool learn(Ranked *ranked, const Dataset *source, const FitContext *conte
     ranked->n_windows = options->n_windows;
     ranked->n_lessons = lessons->n_rows;
     ranked->n_bought = lessons->n_bought;
-    ranked->forest = booster_learn(lessons, &booster_defaults, context->seed, context->threads,
-                                   context->cancel, ranked->gain, error);
+    ranked->forest = booster_learn(lessons, &booster_defaults, context, ranked->gain, error);
     rk_time("boosted");fprintf(stderr,"rows %zu bought %zu trees %u\n",(size_t)lessons->n_rows,(size_t)lessons->n_bought,ranked->forest?ranked->forest->n_trees:0);
     return ranked->forest != NULL;
 }

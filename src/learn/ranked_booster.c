@@ -35,6 +35,7 @@ const BoosterParams booster_defaults = {
     .columns = 0.5,
     .lambda = 5,
     .bins = 64,
+    .boosters = 2,
 };
 
 /* Hands the lessons to the library block by block. */
@@ -102,13 +103,13 @@ static int feed_next(DataIterHandle handle)
 
 /* Quantised on the way in: a byte per feature stays of a row. */
 static bool quantise(Booster *booster, const Lessons *lessons, const BoosterParams *params,
-                     unsigned threads, GError **error)
+                     GError **error)
 {
     Feed feed = {.lessons = lessons->taught, .n_features = lessons->n_features};
     char config[96];
     if (!worked(XGProxyDMatrixCreate(&feed.proxy), error))
         return false;
-    snprintf(config, sizeof config, "{\"missing\": NaN, \"nthread\": %u, \"max_bin\": %u}", threads,
+    snprintf(config, sizeof config, "{\"missing\": NaN, \"nthread\": 1, \"max_bin\": %u}",
              params->bins);
     bool good = worked(XGQuantileDMatrixCreateFromCallback(&feed, feed.proxy, NULL, rewind_feed,
                                                            feed_next, config, &booster->taught),
@@ -124,8 +125,7 @@ static bool set_number(Booster *booster, const char *name, double value, GError 
     return worked(XGBoosterSetParam(booster->handle, name, text), error);
 }
 
-static bool configure(Booster *booster, const BoosterParams *params, uint64_t seed,
-                      unsigned threads, GError **error)
+static bool configure(Booster *booster, const BoosterParams *params, uint64_t seed, GError **error)
 {
     static const struct {
         const char *name, *value;
@@ -144,7 +144,7 @@ static bool configure(Booster *booster, const BoosterParams *params, uint64_t se
         {"colsample_bytree", params->columns},
         {"lambda", params->lambda},
         {"max_bin", params->bins},
-        {"nthread", threads},
+        {"nthread", 1},
         {"seed", (double)(seed & INT32_MAX)},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
@@ -159,13 +159,13 @@ static bool configure(Booster *booster, const BoosterParams *params, uint64_t se
 }
 
 static bool booster_init(Booster *booster, const Lessons *lessons, const BoosterParams *params,
-                         unsigned threads, GError **error)
+                         GError **error)
 {
     uint64_t n_held = 0;
     for (guint i = 0; i < lessons->held->len; i++)
         n_held += g_array_index(lessons->held, Lesson, i).n;
     booster->held_sum = kept_new0(n_held, sizeof(float), error);
-    return booster->held_sum && quantise(booster, lessons, params, threads, error) &&
+    return booster->held_sum && quantise(booster, lessons, params, error) &&
            worked(XGBoosterCreate(&booster->taught, 1, &booster->handle), error);
 }
 
@@ -250,7 +250,7 @@ static bool read_gain(Booster *booster, float *gain, GError **error)
                 error))
         return false;
     for (bst_ulong i = 0; i < n; i++)
-        gain[g_ascii_strtoull(names[i] + 1, NULL, 10)] = scores[i]; /* "f12" */
+        gain[g_ascii_strtoull(names[i] + 1, NULL, 10)] += scores[i]; /* "f12" */
     return true;
 }
 
@@ -263,16 +263,69 @@ static Forest *read_forest(Booster *booster, uint32_t n_trees, GError **error)
     return forest_parse(trees, (uint32_t)MIN(n, n_trees), error);
 }
 
-Forest *booster_learn(const Lessons *lessons, const BoosterParams *params, uint64_t seed,
-                      unsigned threads, const Cancel *cancel, float *gain, GError **error)
+/* One of the boosters. */
+typedef struct Member {
+    Forest *forest;
+    float gain[FEATURES_MAX];
+} Member;
+
+typedef struct Committee {
+    const Lessons *lessons;
+    const BoosterParams *params;
+    uint64_t seed;
+    const Cancel *cancel;
+    Member *member;
+} Committee;
+
+static void committee_clear(Committee *committee)
+{
+    for (unsigned b = 0; b < committee->params->boosters; b++)
+        forest_free(committee->member[b].forest);
+    g_free(committee->member);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Committee, committee_clear)
+
+static bool learn_member(Committee *committee, unsigned number, GError **error)
 {
     g_auto(Booster) booster = {0};
+    Member *member = &committee->member[number];
     uint32_t best;
-    threads = parallel_threads(threads);
-    if (!booster_init(&booster, lessons, params, threads, error) ||
-        !configure(&booster, params, seed, threads, error) ||
-        !boost(&booster, lessons, params, cancel, &best, error) ||
-        (gain && !read_gain(&booster, gain, error)))
+    if (!booster_init(&booster, committee->lessons, committee->params, error) ||
+        !configure(&booster, committee->params, committee->seed + number, error) ||
+        !boost(&booster, committee->lessons, committee->params, committee->cancel, &best, error) ||
+        !read_gain(&booster, member->gain, error))
+        return false;
+    member->forest = read_forest(&booster, best, error);
+    return member->forest != NULL;
+}
+
+static bool learn_members(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                          GError **error)
+{
+    for (uint64_t number = begin; number < end; number++) {
+        if (!learn_member(context, (unsigned)number, error))
+            return false;
+    }
+    return true;
+}
+
+Forest *booster_learn(const Lessons *lessons, const BoosterParams *params, const FitContext *context,
+                      float *gain, GError **error)
+{
+    g_auto(Committee) committee = {.lessons = lessons,
+                                   .params = params,
+                                   .seed = context->seed,
+                                   .cancel = context->cancel,
+                                   .member = g_new0(Member, params->boosters)};
+    if (!parallel_for(params->boosters, 1, context->threads, learn_members, &committee,
+                      context->cancel, error))
         return NULL;
-    return read_forest(&booster, best, error);
+    g_autoptr(Forest) forest = g_new0(Forest, 1);
+    for (unsigned b = 0; b < params->boosters; b++) {
+        forest_join(forest, committee.member[b].forest, 1 / (float)params->boosters);
+        for (uint32_t f = 0; f < lessons->n_features; f++)
+            gain[f] += committee.member[b].gain[f];
+    }
+    return g_steal_pointer(&forest);
 }

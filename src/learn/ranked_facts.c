@@ -17,7 +17,6 @@ static float ratio(double part, double whole)
 /* Sums of one user's rows. */
 typedef struct UserSums {
     double rows, priced, price, price_squares, quantity;
-    double decayed, rows_30, rows_90;
     uint32_t visits, visits_30, visits_90;
 } UserSums;
 
@@ -35,11 +34,8 @@ static UserSums sum_user(const Dataset *view, uint32_t user, const float *days,
             sums.price_squares += price * price;
         }
         sums.quantity += log1p(MAX(view->rows.quantity[r], 0));
-        sums.rows_30 += days[r] <= 30;
-        sums.rows_90 += days[r] <= 90;
         if (r > begin && visit[r] == visit[r - 1])
             continue;
-        sums.decayed += exp2(-days[r] / 60);
         sums.visits++;
         sums.visits_30 += days[r] <= 30;
         sums.visits_90 += days[r] <= 90;
@@ -68,9 +64,6 @@ static void write_user(const UserSums *sums, double products, float since, float
             : NAN;
     out[USER_QUANTITY] = ratio(sums->quantity, sums->rows);
     out[USER_RETURNS] = NAN;
-    out[USER_DECAYED] = (float)sums->decayed;
-    out[USER_ROWS_30] = (float)sums->rows_30;
-    out[USER_ROWS_90] = (float)sums->rows_90;
 }
 
 bool state_describe_users(FeatureState *state, const Dataset *view, const float *days,

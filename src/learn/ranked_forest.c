@@ -148,6 +148,23 @@ void forest_free(Forest *forest)
     g_free(forest);
 }
 
+void forest_join(Forest *forest, const Forest *other, float factor)
+{
+    uint32_t base = (uint32_t)forest->n_nodes;
+    forest->root = g_renew(uint32_t, forest->root, forest->n_trees + other->n_trees + 1);
+    forest->node = g_renew(ForestNode, forest->node, forest->n_nodes + other->n_nodes + 1);
+    for (uint32_t tree = 0; tree < other->n_trees; tree++)
+        forest->root[forest->n_trees++] = base + other->root[tree];
+    for (uint64_t n = 0; n < other->n_nodes; n++) {
+        ForestNode node = other->node[n];
+        if (node.feature == FOREST_LEAF)
+            node.value *= factor;
+        else
+            node.left += base;
+        forest->node[forest->n_nodes++] = node;
+    }
+}
+
 static inline uint32_t step(const ForestNode *node, const float *row)
 {
     float value = row[node->feature];

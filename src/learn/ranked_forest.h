@@ -32,6 +32,9 @@ typedef struct Forest {
 Forest *forest_parse(const char *const *trees, uint32_t n, GError **error);
 void forest_free(Forest *forest);
 
+/* Adds the trees of another, each leaf times `factor`. */
+void forest_join(Forest *forest, const Forest *other, float factor);
+
 /* The sum of leaves, before any link function, of n rows of n_features each. */
 void forest_sum(const Forest *forest, const float *rows, uint32_t n, uint32_t n_features,
                 float *sums);
