@@ -61,6 +61,9 @@ closure = $(sort $(1) $(foreach g,$(call layers_of,$(1)),$(g) $(call layers_of,$
 folder_of = $(firstword $(subst _, ,$(1)))
 objects_of = $(foreach g,$(call closure,$(1)),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(g)/*.c)))
 
+# The learned ranker is trained by XGBoost; the program links it once the ranker is in the table.
+$(BUILD)/unit/learn_rank% $(BUILD)/golden/ranke%: LDLIBS += -lxgboost
+
 define unit_rule
 $(BUILD)/unit/$(1): tests/unit/test_$(1).c $(call objects_of,$(call folder_of,$(1)))
 	@mkdir -p $$(@D)
@@ -145,6 +148,11 @@ $(BUILD)/golden/%: tests/golden/golden_%.c $(OBJ)
 golden: $(BUILD)/golden/online_retail
 	xz -dc $(GOLDEN_DATA) | $<
 
+# All of them, the learned ranker too: about two minutes.
+quality: golden $(BUILD)/golden/ranked
+	xz -dc $(GOLDEN_DATA) >$(BUILD)/golden/order_lines.csv
+	$(BUILD)/golden/ranked $(BUILD)/golden/order_lines.csv
+
 # Threads: pools, workers, register, parallel loops.
 THREADED = http_server math_parallel index_register
 tsan:
@@ -178,6 +186,6 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(OBJ:.o=.d) $(BUILD)/main.d $(UNIT:%=$(BUILD)/unit/%.d) $(wildcard $(BUILD)/store-tests/*.d)
-.PHONY: all unit store-tests corpus fuzz layers format tidy api asan asan-build tsan tsan-run golden check demo \
+.PHONY: all unit store-tests corpus fuzz layers format tidy api asan asan-build tsan tsan-run golden quality check demo \
 	demo-stop bench clean
 .SECONDARY:

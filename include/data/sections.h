@@ -32,6 +32,10 @@ bool sections_begin(SectionsWriter *writer, const char *name, size_t element_siz
 bool sections_append(SectionsWriter *writer, const void *elements, uint64_t count, GError **error);
 bool sections_end(SectionsWriter *writer, GError **error);
 
+/* Puts `prefix` (at most 15 bytes, "" for none) before the names of the sections begun from now on:
+ * what writes its sections under names of its own can then be written several times. */
+void sections_writer_set_prefix(SectionsWriter *writer, const char *prefix);
+
 /* Makes the file appear under its name, whole and synced. */
 bool sections_finish(SectionsWriter *writer, GError **error);
 
@@ -48,6 +52,10 @@ bool sections_verify(const Sections *sections, const Cancel *cancel, GError **er
  * pointer that is not NULL. */
 const void *sections_get(const Sections *sections, const char *name, size_t element_size,
                          uint64_t *count, GError **error);
+
+/* The sections whose names begin with `prefix`, under what follows it. Borrowed from `sections`, as
+ * are the arrays got from it; for sections_free(). */
+Sections *sections_under(const Sections *sections, const char *prefix);
 
 bool sections_has(const Sections *sections, const char *name);
 uint64_t sections_bytes(const Sections *sections);

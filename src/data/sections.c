@@ -23,6 +23,7 @@ struct Sections {
     SectionEntry *table; /* a copy: what is named and where stays known, whatever the disk does */
     uint32_t n_sections;
     GHashTable *by_name; /* to entries of table */
+    bool is_part;        /* data and entries are another's */
 };
 
 static bool damaged(const char *what, GError **error)
@@ -199,6 +200,23 @@ const void *sections_get(const Sections *sections, const char *name, size_t elem
     return sections->data + entry->offset;
 }
 
+Sections *sections_under(const Sections *sections, const char *prefix)
+{
+    Sections *part = g_new0(Sections, 1);
+    GHashTableIter entries;
+    gpointer name, entry;
+    *part = (Sections){.data = sections->data,
+                       .size = sections->size,
+                       .by_name = g_hash_table_new(g_str_hash, g_str_equal),
+                       .is_part = true};
+    g_hash_table_iter_init(&entries, sections->by_name);
+    while (g_hash_table_iter_next(&entries, &name, &entry)) {
+        if (g_str_has_prefix(name, prefix))
+            g_hash_table_insert(part->by_name, (char *)name + strlen(prefix), entry);
+    }
+    return part;
+}
+
 bool sections_has(const Sections *sections, const char *name)
 {
     return g_hash_table_contains(sections->by_name, name);
@@ -213,7 +231,7 @@ void sections_free(Sections *sections)
 {
     if (!sections)
         return;
-    if (sections->data)
+    if (sections->data && !sections->is_part)
         munmap((void *)sections->data, sections->size);
     g_hash_table_unref(sections->by_name);
     g_free(sections->table);

@@ -29,6 +29,7 @@ struct SectionsWriter {
     bool is_open;         /* between begin and end */
     bool has_failed;      /* nothing may be published any more */
     bool is_published;
+    char prefix[16]; /* of the names to come */
 };
 
 /* errno as an error of ours; a full quota or a size limit is a full disk to the caller. */
@@ -186,9 +187,17 @@ bool sections_write(SectionsWriter *writer, const char *name, const void *elemen
            sections_append(writer, elements, count, error) && sections_end(writer, error);
 }
 
-bool sections_begin(SectionsWriter *writer, const char *name, size_t element_size, GError **error)
+void sections_writer_set_prefix(SectionsWriter *writer, const char *prefix)
 {
-    size_t length = strlen(name);
+    g_assert(strlen(prefix) < sizeof writer->prefix);
+    g_strlcpy(writer->prefix, prefix, sizeof writer->prefix);
+}
+
+bool sections_begin(SectionsWriter *writer, const char *plain_name, size_t element_size,
+                    GError **error)
+{
+    g_autofree char *name = g_strconcat(writer->prefix, plain_name, NULL);
+    size_t length = *plain_name ? strlen(name) : 0;
     if (writer->has_failed || writer->is_open || writer->is_published)
         return misuse(writer, "the file takes no section now", name, error);
     if (length == 0 || length > SECTION_NAME_MAX || element_size == 0 || element_size > UINT32_MAX)

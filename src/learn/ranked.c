@@ -6,41 +6,14 @@
 
 #include "base/error.h"
 #include "math/parallel.h"
-#include "/tmp/rk/timing.h"
 #include "ranked_booster.h"
 #include "ranked_groups.h"
 #include "ranked_lessons.h"
-#include "ranked_recall.h"
+#include "ranked_model.h"
 
 /* A candidate's probability is at least the first, everything else at most the second. */
 #define CANDIDATE_MIN 2e-6f
 #define REST_MAX      1e-6f
-
-typedef struct Ranked {
-    Fitted fitted;
-    Groupings *groupings;
-    Recallers *recallers;
-    FeatureState *state;
-    Forest *forest;
-    float *place; /* n_users × recallers × PLACES */
-    float *rest;  /* n_items: what a product scores where it is no candidate */
-    uint64_t longest_history;
-    uint32_t n_windows;
-    uint64_t n_lessons, n_bought;
-    float gain[FEATURES_MAX];
-} Ranked;
-
-static void ranked_free(Fitted *fitted)
-{
-    Ranked *ranked = (Ranked *)fitted;
-    feature_state_free(ranked->state);
-    recallers_free(ranked->recallers);
-    groupings_free(ranked->groupings);
-    forest_free(ranked->forest);
-    g_free(ranked->place);
-    g_free(ranked->rest);
-    g_free(ranked);
-}
 
 static float probability(float sum)
 {
@@ -189,10 +162,10 @@ static bool find_places(Ranked *ranked, const FitContext *context, GError **erro
     ranked->place = kept_new0(ranked->fitted.n_users * width, sizeof(float), error);
     if (!ranked->place)
         return false;
-    Placing placing = {.ranked = ranked,
-                       .desks = desks_new(ranked->fitted.n_items, ranked->longest_history, threads,
-                                          error),
-                       .block = desk_users(ranked->fitted.n_items)};
+    Placing placing = {
+        .ranked = ranked,
+        .desks = desks_new(ranked->fitted.n_items, ranked->longest_history, threads, error),
+        .block = desk_users(ranked->fitted.n_items)};
     if (!placing.desks)
         return false;
     bool good = parallel_for(ranked->fitted.n_users, placing.block, threads, place_block, &placing,
@@ -214,9 +187,8 @@ static bool describe_present(Ranked *ranked, const Dataset *view, const FitConte
     if (!ranked->state)
         return false;
     for (uint32_t user = 0; user < view->n_users; user++)
-        ranked->longest_history =
-            MAX(ranked->longest_history,
-                ranked->state->pair_start[user + 1] - ranked->state->pair_start[user]);
+        ranked->longest_history = MAX(ranked->longest_history, ranked->state->pair_start[user + 1] -
+                                                                   ranked->state->pair_start[user]);
     return find_places(ranked, context, error) && find_rest(ranked, error);
 }
 
@@ -230,8 +202,10 @@ static bool learn(Ranked *ranked, const Dataset *source, const FitContext *conte
     ranked->n_windows = options->n_windows;
     ranked->n_lessons = lessons->n_rows;
     ranked->n_bought = lessons->n_bought;
+    ranked->gain = kept_new0(lessons->n_features, sizeof(float), error);
+    if (!ranked->gain)
+        return false;
     ranked->forest = booster_learn(lessons, &booster_defaults, context, ranked->gain, error);
-    rk_time("boosted");fprintf(stderr,"rows %zu bought %zu trees %u\n",(size_t)lessons->n_rows,(size_t)lessons->n_bought,ranked->forest?ranked->forest->n_trees:0);
     return ranked->forest != NULL;
 }
 
@@ -240,35 +214,20 @@ static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError
     LessonOptions options = {0};
     options.n_windows = lessons_windows(view, context->as_of, &options.horizon);
     if (options.n_windows == 0) {
-        error_set(error, ERR_INVALID, "the purchases span too short a time to learn a ranking from");
+        error_set(error, ERR_INVALID,
+                  "the purchases span too short a time to learn a ranking from");
         return NULL;
     }
-    Ranked *ranked = g_new0(Ranked, 1);
+    Ranked *ranked = ranked_new(view->n_users, view->n_items);
     g_autoptr(Fitted) fitted = &ranked->fitted;
-    ranked->fitted = (Fitted){&learner_ranked, view->n_users, view->n_items};
     ranked->groupings = groupings_new(view, error);
-    if (!ranked->groupings || !(ranked->recallers = recallers_fit(view, context, NULL, error)))
-        return NULL;
-    rk_time("recallers");
     options.groupings = ranked->groupings;
-    options.recallers = ranked->recallers;
-    if (!learn(ranked, context->raw ? context->raw : view, context, &options, error) ||
+    if (!ranked->groupings ||
+        !learn(ranked, context->raw ? context->raw : view, context, &options, error) ||
+        !(ranked->recallers = recallers_fit(view, context, error)) ||
         !describe_present(ranked, view, context, error))
         return NULL;
     return g_steal_pointer(&fitted);
-}
-
-static bool ranked_save(const Fitted *fitted, SectionsWriter *writer, GError **error)
-{
-    error_set(error, ERR_INTERNAL, "not yet");
-    return false;
-}
-
-static Fitted *ranked_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
-                           GError **error)
-{
-    error_set(error, ERR_DAMAGED, "not yet");
-    return NULL;
 }
 
 static void write_number(JsonWriter *writer, const char *name, double value)
@@ -300,14 +259,15 @@ static void ranked_describe(const Fitted *fitted, JsonWriter *writer)
 static uint64_t ranked_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
                                  unsigned threads)
 {
-    uint64_t recallers = 0;
-    size_t n;
-    const Learner *const *learners = learners_all(&n);
-    for (size_t l = 0; l < n; l++) {
-        if (learners[l] != &learner_ranked)
-            recallers += learners[l]->fit_bytes(rows, n_users, n_items, threads);
-    }
-    return recallers;
+    uint64_t pair = sizeof(PairFacts) + (3 + 3 * GROUPINGS_MAX) * sizeof(uint32_t);
+    uint64_t user = sizeof(float) * (USER_FEATURES + RECALLERS_MAX * PLACES) +
+                    sizeof(uint64_t) * (2 + GROUPINGS_MAX);
+    uint64_t item = sizeof(float) * (ITEM_FEATURES + GROUPINGS_MAX) + 600 * sizeof(uint32_t);
+    /* the rows of a window, then the lessons of all */
+    uint64_t view = rows * 8 * sizeof(uint32_t);
+    return recallers_fit_bytes(rows, n_users, n_items, threads) + rows * pair + n_users * user +
+           n_items * item + view + lessons_bytes(n_users) +
+           parallel_threads(threads) * desk_bytes(n_items);
 }
 
 const Learner learner_ranked = {

@@ -9,12 +9,12 @@
 #include "math/topk.h"
 #include "ranked_state.h"
 
-#define NEIGHBOURS 100u
+#define NEIGHBOURS  100u
 /* Whoever bought more than that tells little of what goes with what, and costs its square. */
 #define HISTORY_MAX 2000u
 /* Added to the denominator, so that pairs of rare products are not taken for the nearest. */
-#define SHRINKAGE  3.0f
-#define ITEM_BLOCK 32u
+#define SHRINKAGE   3.0f
+#define ITEM_BLOCK  32u
 
 /* Scratch of one thread. */
 typedef struct Search {
@@ -80,8 +80,7 @@ static void find_neighbours(const Neighbours *neighbours, uint32_t item, Search 
     }
     search->sum[item] = 0;
     for (uint32_t other = 0; other < state->n_items; other++)
-        search->sum[other] /=
-            sqrtf(neighbours->norm[item] * neighbours->norm[other]) + SHRINKAGE;
+        search->sum[other] /= sqrtf(neighbours->norm[item] * neighbours->norm[other]) + SHRINKAGE;
     size_t n = topk_select(search->sum, state->n_items, NEIGHBOURS, search->work,
                            neighbours->found + (size_t)item * NEIGHBOURS);
     const Scored *found = neighbours->found + (size_t)item * NEIGHBOURS;
@@ -202,8 +201,7 @@ static size_t find_members(const FeatureState *state, uint32_t user, const uint3
         uint32_t group = group_of[state->pair_item[p]];
         if (group == IDS_NONE)
             continue;
-        members[n] =
-            (Member){group, (uint32_t)n, state->pair[p].decayed_120, state->pair[p].last};
+        members[n] = (Member){group, (uint32_t)n, state->pair[p].decayed_120, state->pair[p].last};
         n++;
     }
     qsort(members, n, sizeof *members, compare_members);

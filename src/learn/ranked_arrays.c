@@ -37,8 +37,10 @@ bool kept_load(const KeptArrays *arrays, const Sections *sections, GError **erro
         if (!*array->at)
             return false;
         if (count != array->count) {
-            error_set(error, ERR_DAMAGED, "\"%s\" has %" G_GUINT64_FORMAT " elements, expected "
-                      "%" G_GUINT64_FORMAT, array->name, count, array->count);
+            error_set(error, ERR_DAMAGED,
+                      "\"%s\" has %" G_GUINT64_FORMAT " elements, expected "
+                      "%" G_GUINT64_FORMAT,
+                      array->name, count, array->count);
             return false;
         }
     }

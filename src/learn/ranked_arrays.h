@@ -1,5 +1,5 @@
-/* An array that is either our own or borrowed from a mapped file: what is kept for serving is listed
- * once, and saved, loaded and freed from that list. */
+/* An array that is either our own or borrowed from a mapped file: what is kept for serving is
+ * listed once, and saved, loaded and freed from that list. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,8 +13,8 @@
 #define ARRAYS_MAX 64
 
 typedef struct KeptArray {
-    char name[40];      /* of its section */
-    const void **at;    /* the owner's pointer to it */
+    char name[40];   /* of its section */
+    const void **at; /* the owner's pointer to it */
     size_t element_size;
     uint64_t count;
 } KeptArray;

@@ -9,22 +9,6 @@
 #include "base/error.h"
 #include "math/parallel.h"
 
-/* WEAK-BEGIN */
-#pragma weak XGBGetLastError
-#pragma weak XGBoosterCreate
-#pragma weak XGBoosterDumpModelEx
-#pragma weak XGBoosterPredictFromDense
-#pragma weak XGBoosterFeatureScore
-#pragma weak XGBoosterFree
-#pragma weak XGBoosterSetParam
-#pragma weak XGBoosterUpdateOneIter
-#pragma weak XGDMatrixFree
-#pragma weak XGDMatrixSetDenseInfo
-#pragma weak XGProxyDMatrixCreate
-#pragma weak XGProxyDMatrixSetDataDense
-#pragma weak XGQuantileDMatrixCreateFromCallback
-/* WEAK-END */
-
 const BoosterParams booster_defaults = {
     .depth = 6,
     .rounds = 600,
@@ -130,8 +114,9 @@ static bool configure(Booster *booster, const BoosterParams *params, uint64_t se
     static const struct {
         const char *name, *value;
     } texts[] = {
-        {"tree_method", "hist"}, {"objective", "binary:logistic"}, {"eval_metric", "logloss"},
-        {"base_score", "0.5"},   {"verbosity", "0"},
+        {"tree_method", "hist"},    {"objective", "binary:logistic"},
+        {"eval_metric", "logloss"}, {"base_score", "0.5"},
+        {"verbosity", "0"},
     };
     const struct {
         const char *name;
@@ -310,8 +295,8 @@ static bool learn_members(void *context, uint64_t begin, uint64_t end, unsigned 
     return true;
 }
 
-Forest *booster_learn(const Lessons *lessons, const BoosterParams *params, const FitContext *context,
-                      float *gain, GError **error)
+Forest *booster_learn(const Lessons *lessons, const BoosterParams *params,
+                      const FitContext *context, float *gain, GError **error)
 {
     g_auto(Committee) committee = {.lessons = lessons,
                                    .params = params,

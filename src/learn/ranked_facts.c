@@ -6,7 +6,7 @@
 static double log_price(const Interactions *rows, uint64_t r)
 {
     return rows->price && rows->price[r] > 0 && isfinite(rows->price[r]) ? log(rows->price[r])
-                                                                          : (double)NAN;
+                                                                         : (double)NAN;
 }
 
 static float ratio(double part, double whole)
@@ -59,9 +59,8 @@ static void write_user(const UserSums *sums, double products, float since, float
     out[USER_REPEATS] = ratio(sums->rows - products, sums->rows);
     out[USER_PRICE] = ratio(sums->price, sums->priced);
     out[USER_PRICE_SPREAD] =
-        sums->priced > 1
-            ? (float)sqrt(MAX(sums->price_squares / sums->priced - mean * mean, 0))
-            : NAN;
+        sums->priced > 1 ? (float)sqrt(MAX(sums->price_squares / sums->priced - mean * mean, 0))
+                         : NAN;
     out[USER_QUANTITY] = ratio(sums->quantity, sums->rows);
     out[USER_RETURNS] = NAN;
 }

@@ -3,7 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { CROSS_PRICE, CROSS_NICHE, CROSS_NEWER, CROSS_LAST_SIMILAR, CROSS_LATELY_SIMILAR, CROSS_FEATURES };
+enum {
+    CROSS_PRICE,
+    CROSS_NICHE,
+    CROSS_NEWER,
+    CROSS_LAST_SIMILAR,
+    CROSS_LATELY_SIMILAR,
+    CROSS_FEATURES
+};
 
 enum {
     PAIR_VISITS,
@@ -21,20 +28,51 @@ enum {
 enum { GROUP_WEIGHT, GROUP_LIFT, GROUP_LAST, GROUP_FEATURES };
 
 static const char *const NAMES[] = {
-    "pair.visits",        "pair.days_since_last", "pair.days_since_first", "pair.quantity",
-    "pair.decayed_30",    "pair.decayed_120",     "pair.gap",              "pair.last_by_gap",
+    "pair.visits",
+    "pair.days_since_last",
+    "pair.days_since_first",
+    "pair.quantity",
+    "pair.decayed_30",
+    "pair.decayed_120",
+    "pair.gap",
+    "pair.last_by_gap",
     "pair.visit_share",
-    "user.visits",        "user.products",        "user.days_since_visit", "user.age",
-    "user.gap",           "user.since_by_gap",    "user.visits_30",        "user.visits_90",
-    "user.basket",        "user.repeats",         "user.price",            "user.price_spread",
-    "user.quantity",      "user.returns",
-    "product.buyers",     "product.lines",        "product.repeaters",     "product.rows_7",
-    "product.rows_14",    "product.rows_30",      "product.rows_60",       "product.rows_90",
-    "product.trend_7",    "product.trend_30",     "product.age",           "product.days_since_sale",
-    "product.gap",        "product.price",        "product.price_change",  "product.returns",
+    "user.visits",
+    "user.products",
+    "user.days_since_visit",
+    "user.age",
+    "user.gap",
+    "user.since_by_gap",
+    "user.visits_30",
+    "user.visits_90",
+    "user.basket",
+    "user.repeats",
+    "user.price",
+    "user.price_spread",
+    "user.quantity",
+    "user.returns",
+    "product.buyers",
+    "product.lines",
+    "product.repeaters",
+    "product.rows_7",
+    "product.rows_14",
+    "product.rows_30",
+    "product.rows_60",
+    "product.rows_90",
+    "product.trend_7",
+    "product.trend_30",
+    "product.age",
+    "product.days_since_sale",
+    "product.gap",
+    "product.price",
+    "product.price_change",
+    "product.returns",
     "product.quantity",
-    "both.price_difference", "both.price_in_spreads", "both.newer_than_visit",
-    "both.similar_to_last", "both.similar_to_lately",
+    "both.price_difference",
+    "both.price_in_spreads",
+    "both.newer_than_visit",
+    "both.similar_to_last",
+    "both.similar_to_lately",
 };
 
 #define FIXED_FEATURES (PAIR_FEATURES + USER_FEATURES + ITEM_FEATURES + CROSS_FEATURES)
@@ -117,8 +155,8 @@ static void write_group(const GroupFacts *facts, uint32_t user, uint32_t group, 
         out[GROUP_WEIGHT] = facts->weight[at];
         out[GROUP_LAST] = facts->last[at];
     }
-    out[GROUP_LIFT] = logf((out[GROUP_WEIGHT] + share) / (facts->total[user] + 1)) -
-                      facts->log_share[group];
+    out[GROUP_LIFT] =
+        logf((out[GROUP_WEIGHT] + share) / (facts->total[user] + 1)) - facts->log_share[group];
 }
 
 void features_write(const FeatureState *state, uint32_t user, uint32_t item,
@@ -137,7 +175,8 @@ void features_write(const FeatureState *state, uint32_t user, uint32_t item,
     out += CROSS_FEATURES;
     for (size_t g = 0; g < state->groupings->n; g++, out += GROUP_FEATURES)
         write_group(&state->group[g], user, state->groupings->grouping[g].group_of[item], out);
-    memcpy(out, recalled, 2 * (size_t)n_recallers * sizeof *out);
+    for (size_t r = 0; r < 2 * (size_t)n_recallers; r++)
+        out[r] = recalled[r];
 }
 
 void features_user_affinity(const FeatureState *state, uint32_t user, Affinity *affinity)

@@ -15,7 +15,7 @@ typedef struct ForestNode {
     uint16_t feature; /* FOREST_LEAF of a leaf */
     uint8_t missing_left;
     uint8_t zero;
-    uint32_t left;    /* of the two children, next to each other; in the whole forest */
+    uint32_t left; /* of the two children, next to each other; in the whole forest */
 } ForestNode;
 
 #define FOREST_LEAF UINT16_MAX
@@ -27,8 +27,8 @@ typedef struct Forest {
     ForestNode *node; /* n_nodes; children come after their parent */
 } Forest;
 
-/* From XGBoost's text dump of each of the trees. For forest_free(); ERR_INTERNAL when the dump is not
- * understood. */
+/* From XGBoost's text dump of each of the trees. For forest_free(); ERR_INTERNAL when the dump is
+ * not understood. */
 Forest *forest_parse(const char *const *trees, uint32_t n, GError **error);
 void forest_free(Forest *forest);
 

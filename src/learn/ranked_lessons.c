@@ -1,7 +1,6 @@
 #include "ranked_lessons.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,16 +9,12 @@
 #include "math/csr.h"
 #include "math/parallel.h"
 #include "math/rng.h"
-#include "/tmp/rk/timing.h"
 
 #define WINDOWS          3u
 #define HORIZON_DAYS     30
 #define HELD_SHARE       0.15
 /* One negative in so many is kept, and weighs as much. */
 #define NEGATIVES        4u
-/* What nobody proposes is learned from as well, or an audience, which asks about everybody, would be
- * told by trees that never saw the like: all that was bought, and of the rest one in so many. */
-#define REST (g_getenv("RK_REST") ? (uint32_t)atoi(g_getenv("RK_REST")) : 64u)
 /* Users of all windows together are drawn by lot so that about so many rows result. */
 #define ROWS_MAX         2500000.0
 #define ROWS_PER_USER    130.0
@@ -79,35 +74,28 @@ static void picked_clear(Picked *picked)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Picked, picked_clear)
 
-/* Keeps what was bought, and one in `share` of what was not. */
-static void pick(Picked *picked, uint32_t item, bool is_bought, uint32_t share, Rng *rng)
+/* Keeps what was bought, and a share of what was not. */
+static void pick(Picked *picked, uint32_t item, bool came_true, Rng *rng)
 {
-    if (!is_bought && rng_below(rng, share) != 0)
+    if (!came_true && rng_below(rng, NEGATIVES) != 0)
         return;
     picked->item[picked->n] = item;
-    picked->label[picked->n] = is_bought;
-    picked->weight[picked->n++] = is_bought ? 1 : (float)share;
+    picked->label[picked->n] = came_true;
+    picked->weight[picked->n++] = came_true ? 1 : NEGATIVES;
 }
 
 static bool pick_all(Picked *picked, const Desk *desk, const Window *window, uint32_t user,
                      GError **error)
 {
     Rng rng;
-    const FeatureState *state = window->state;
     rng_init(&rng, window->seed ^ NEGATIVES_STREAM, user);
-    picked->item = kept_new0(state->n_items, sizeof(uint32_t), error);
-    picked->label = kept_new0(state->n_items, sizeof(float), error);
-    picked->weight = kept_new0(state->n_items, sizeof(float), error);
+    picked->item = kept_new0(desk->n, sizeof(uint32_t), error);
+    picked->label = kept_new0(desk->n, sizeof(float), error);
+    picked->weight = kept_new0(desk->n, sizeof(float), error);
     if (!picked->item || !picked->label || !picked->weight)
         return false;
     for (uint32_t i = 0; i < desk->n; i++)
-        pick(picked, desk->item[i], is_bought(window->bought, user, desk->item[i]), NEGATIVES,
-             &rng);
-    for (uint32_t item = 0; item < state->n_items && REST > 0; item++) {
-        bool is_sold = state->item[(size_t)item * ITEM_FEATURES + ITEM_LINES] > 0;
-        if (is_sold && desk->proposed[item] != desk->stamp)
-            pick(picked, item, is_bought(window->bought, user, item), REST, &rng);
-    }
+        pick(picked, desk->item[i], is_bought(window->bought, user, desk->item[i]), &rng);
     return true;
 }
 
@@ -243,8 +231,7 @@ static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
     g_autoptr(Csr) bought = window_targets(source, from, from + options->horizon, error);
     g_autoptr(Recallers) recallers = NULL;
     g_autoptr(FeatureState) state = NULL;
-    if (!users || !bought ||
-        !(recallers = recallers_fit(view, &at, options->recallers, error)) ||
+    if (!users || !bought || !(recallers = recallers_fit(view, &at, error)) ||
         !(state = feature_state_new(view, &how, error)))
         return false;
     lessons->n_features = features_count(state, recallers->n);
@@ -254,8 +241,7 @@ static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
                      .users = users,
                      .n_users = n_users,
                      .seed = context->seed};
-    rk_time("window state");
-    bool x= teach_window(lessons, &window, context, error);rk_time("window taught");return x;
+    return teach_window(lessons, &window, context, error);
 }
 
 Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,
@@ -270,11 +256,19 @@ Lessons *lessons_new(const Dataset *source, const FitContext *context, const Les
             return NULL;
     }
     if (lessons->n_bought < BOUGHT_MIN || lessons->taught->len == 0 || lessons->held->len == 0) {
-        error_set(error, ERR_INVALID, "too few purchases came after what is known of their buyers "
+        error_set(error, ERR_INVALID,
+                  "too few purchases came after what is known of their buyers "
                   "to learn a ranking from");
         return NULL;
     }
     return g_steal_pointer(&lessons);
+}
+
+uint64_t lessons_bytes(uint32_t n_users)
+{
+    double rows = MIN(ROWS_MAX, n_users * ROWS_PER_USER * WINDOWS);
+    /* as numbers, and twice quantised by rows and by columns */
+    return (uint64_t)(rows * FEATURES_MAX * (sizeof(float) + 4));
 }
 
 static void clear_all(GArray *lessons)

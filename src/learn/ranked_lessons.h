@@ -23,9 +23,8 @@ typedef struct Lessons {
 } Lessons;
 
 typedef struct LessonOptions {
-    int64_t horizon;          /* µs */
-    unsigned n_windows;       /* at most */
-    const Recallers *recallers; /* the features are of these; fitted anew for each window */
+    int64_t horizon; /* µs */
+    unsigned n_windows;
     const Groupings *groupings;
 } LessonOptions;
 
@@ -35,6 +34,8 @@ unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon);
 /* For lessons_free(). ERR_INVALID when too little was bought to learn from. */
 Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,
                      GError **error);
+/* Bytes of them, and of what a library makes of them, at most. */
+uint64_t lessons_bytes(uint32_t n_users);
 void lessons_free(Lessons *lessons);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lessons, lessons_free)

@@ -3,65 +3,60 @@
 #include <math.h>
 #include <string.h>
 
+#include "als.h"
 #include "base/error.h"
-#include "math/topk.h"
+#include "ease.h"
+#include "item_knn.h"
+#include "popularity.h"
+#include "repeat.h"
+#include "tifu_knn.h"
 
 /* Of one thread's scores. */
 #define TILE_BYTES (UINT64_C(24) << 20)
 #define TILE_USERS 64u
 
-static const char *const RECALLERS[] = {"als", "ease", "item_knn", "tifu_knn", "repeat",
-                                        "popularity"};
+static const Learner *const RECALLERS[] = {
+    &learner_als,      &learner_ease,   &learner_item_knn,
+    &learner_tifu_knn, &learner_repeat, &learner_popularity,
+};
 G_STATIC_ASSERT(G_N_ELEMENTS(RECALLERS) <= RECALLERS_MAX);
 
-static const uint16_t PLACE[PLACES] = {1,  2,  3,  4,  6,  8,   12,  16,
-                                       24, 32, 48, 64, 96, 128, 192, PLACE_LAST};
+#define FIRST_PLACES 16u
+static const uint16_t PLACE[FIRST_PLACES] = {1,  2,  3,  4,  6,  8,   12,  16,
+                                             24, 32, 48, 64, 96, 128, 192, PLACE_LAST};
 
-#pragma weak learner_ease
-extern const Learner learner_ease;
-#pragma weak learner_item_knn
-extern const Learner learner_item_knn;
-#pragma weak learner_tifu_knn
-extern const Learner learner_tifu_knn;
-static const Learner *find_learner(const char *name)
+const Learner *recallers_find(const char *name)
 {
-    const Learner *x[] = {&learner_ease, &learner_item_knn, &learner_tifu_knn};
-    const char *off = g_getenv("RK_OFF");
-    if (off && strstr(off, name))
-        return NULL;
-    for (int i = 0; i < 3; i++)
-        if (x[i] && strcmp(x[i]->name, name) == 0)
-            return x[i];
-    return learners_find(name);
-}
-
-static bool fit_one(Recallers *recallers, const char *name, const Dataset *view,
-                    const FitContext *context, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    const Learner *learner = find_learner(name);
-    if (!learner)
-        return true;
-    Fitted *fitted = learner->fit(view, context, &failure);
-    if (!fitted && error_code(failure) != ERR_INVALID) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return false;
+    for (size_t r = 0; r < G_N_ELEMENTS(RECALLERS); r++) {
+        if (g_str_equal(RECALLERS[r]->name, name))
+            return RECALLERS[r];
     }
-    recallers->name[recallers->n] = name;
-    recallers->fitted[recallers->n++] = fitted;
-    return true;
+    return NULL;
 }
 
-Recallers *recallers_fit(const Dataset *view, const FitContext *context, const Recallers *like,
-                         GError **error)
+Recallers *recallers_fit(const Dataset *view, const FitContext *context, GError **error)
 {
     g_autoptr(Recallers) recallers = g_new0(Recallers, 1);
-    size_t n = like ? like->n : G_N_ELEMENTS(RECALLERS);
-    for (size_t i = 0; i < n; i++) {
-        if (!fit_one(recallers, like ? like->name[i] : RECALLERS[i], view, context, error))
+    for (size_t r = 0; r < G_N_ELEMENTS(RECALLERS); r++) {
+        g_autoptr(GError) failure = NULL;
+        Fitted *fitted = RECALLERS[r]->fit(view, context, &failure);
+        if (!fitted && error_code(failure) != ERR_INVALID) {
+            g_propagate_error(error, g_steal_pointer(&failure));
             return NULL;
+        }
+        recallers->name[r] = RECALLERS[r]->name;
+        recallers->fitted[r] = fitted;
+        recallers->n++;
     }
     return g_steal_pointer(&recallers);
+}
+
+uint64_t recallers_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+{
+    uint64_t bytes = 0;
+    for (size_t r = 0; r < G_N_ELEMENTS(RECALLERS); r++)
+        bytes += RECALLERS[r]->fit_bytes(rows, n_users, n_items, threads);
+    return bytes;
 }
 
 void recallers_free(Recallers *recallers)
@@ -99,8 +94,7 @@ static bool desk_init(Desk *desk, uint32_t n_items, uint64_t longest_history, GE
     desk->work = g_new(Scored, 2 * PLACE_LAST);
     desk->best = g_new(Scored, PLACE_LAST);
     desk->affinity = kept_new0(n_items, sizeof(Affinity), error);
-    desk->item =
-        kept_new0(2 * RECALLED * RECALLERS_MAX + longest_history, sizeof(uint32_t), error);
+    desk->item = kept_new0(2 * RECALLED * RECALLERS_MAX + longest_history, sizeof(uint32_t), error);
     return desk->bought && desk->proposed && desk->affinity && desk->item;
 }
 
@@ -180,8 +174,22 @@ static void propose_below_history(Desk *desk, const FeatureState *state, uint32_
  * product than when asked about a user. */
 static void find_places(const Scored *list, size_t n, float *place)
 {
-    for (size_t p = 0; p < PLACES; p++)
+    for (size_t p = 0; p < FIRST_PLACES; p++)
         place[p] = PLACE[p] <= n ? list[PLACE[p] - 1].score * (1 - 0x1p-16f) : 0;
+}
+
+/* The places far down, by every so many-th score: nothing there hangs on the exact place. */
+static void find_far_places(Desk *desk, const float *row, uint32_t n_items, float *place)
+{
+    static const double shares[] = {1.0 / 8, 1.0 / 4, 1.0 / 2, 3.0 / 4};
+    uint32_t step = n_items / PLACE_LAST + 1, n = 0;
+    for (uint32_t item = 0; item < n_items; item += step, n++)
+        desk->best[n] = (Scored){item, row[item]};
+    topk_sort(desk->best, n);
+    for (size_t s = 0; s < G_N_ELEMENTS(shares); s++) {
+        float score = desk->best[(uint32_t)(shares[s] * n)].score * (1 - 0x1p-16f);
+        place[FIRST_PLACES + s] = MIN(score, place[FIRST_PLACES + s - 1]);
+    }
 }
 
 static void propose_of(Desk *desk, const FeatureState *state, uint32_t user, float *row,
@@ -194,6 +202,7 @@ static void propose_of(Desk *desk, const FeatureState *state, uint32_t user, flo
     bool is_whole = n < PLACE_LAST || desk->best[n - 1].score <= 0;
     if (propose_new(desk, desk->best, n) < RECALLED && !is_whole)
         propose_below_history(desk, state, user, row);
+    find_far_places(desk, row, state->n_items, place);
 }
 
 void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
@@ -231,9 +240,8 @@ void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *s
     features_user_affinity(state, user, desk->affinity);
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t r = 0; r < recallers->n; r++) {
-            float score = recallers->fitted[r]
-                              ? desk->tile[r][(size_t)row * state->n_items + items[i]]
-                              : NAN;
+            float score =
+                recallers->fitted[r] ? desk->tile[r][(size_t)row * state->n_items + items[i]] : NAN;
             recalled[2 * r] = score;
             recalled[2 * r + 1] = isnan(score) ? NAN : place_of(desk->place[r], score);
         }

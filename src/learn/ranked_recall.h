@@ -1,5 +1,5 @@
-/* The learners below the ranker: what they propose to a user (the candidates), and how they score and
- * place any pair. */
+/* The learners below the ranker: what they propose to a user (the candidates), and how they score
+ * and place any pair. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,8 +15,9 @@
 #define RECALLERS_MAX 8u
 /* Of each recaller, with the user's history and without. */
 #define RECALLED      100u
-/* Places told apart: the scores at 1, 2, 3, 4, 6, 8, 12 … 256. */
-#define PLACES        16u
+/* Places told apart: the scores at 1, 2, 3, 4, 6, 8, 12 … 256, then about an eighth, a quarter,
+ * half and three quarters of all. */
+#define PLACES        20u
 #define PLACE_LAST    256u
 
 typedef struct Recallers {
@@ -25,22 +26,25 @@ typedef struct Recallers {
     Fitted *fitted[RECALLERS_MAX];
 } Recallers;
 
-/* Fits all there are, or of `like`. One that says ERR_INVALID of this data stays NULL: it proposes
- * nothing. For recallers_free(). */
-Recallers *recallers_fit(const Dataset *view, const FitContext *context, const Recallers *like,
-                         GError **error);
+/* Fits all there are. One that says ERR_INVALID of this data stays NULL: it proposes nothing. For
+ * recallers_free(). ERR_NO_MEMORY, ERR_CANCELLED. */
+Recallers *recallers_fit(const Dataset *view, const FitContext *context, GError **error);
+uint64_t recallers_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
 void recallers_free(Recallers *recallers);
+
+/* NULL when there is none of that name. */
+const Learner *recallers_find(const char *name);
 
 /* Scratch of one thread, for up to `users` users at a time. */
 typedef struct Desk {
-    uint32_t n_users;       /* room in the tiles */
-    float *tile[RECALLERS_MAX]; /* n_users × n_items each */
+    uint32_t n_users;            /* room in the tiles */
+    float *tile[RECALLERS_MAX];  /* n_users × n_items each */
     uint32_t *bought, *proposed; /* n_items: stamps */
     uint32_t stamp;
     Scored *work, *best;
-    Affinity *affinity; /* n_items, zeros between users */
-    uint32_t n;         /* candidates of the user in hand */
-    uint32_t *item;     /* n, no order */
+    Affinity *affinity;                 /* n_items, zeros between users */
+    uint32_t n;                         /* candidates of the user in hand */
+    uint32_t *item;                     /* n, no order */
     float place[RECALLERS_MAX][PLACES]; /* scores at the places of the user in hand */
 } Desk;
 

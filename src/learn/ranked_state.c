@@ -111,7 +111,8 @@ bool state_find_pairs(FeatureState *state, const Dataset *view, const float *day
     return true;
 }
 
-/* The distinct products of the last visits of one user; newest first, so that what is cut is old. */
+/* The distinct products of the last visits of one user; newest first, so that what is cut is old.
+ */
 static uint32_t last_visits(const Dataset *view, uint32_t user, const uint32_t *visit,
                             uint32_t *seen, uint32_t *item, uint32_t *n_last)
 {
@@ -138,9 +139,9 @@ static bool find_baskets(FeatureState *state, const Dataset *view, const uint32_
     if (!seen || !state->basket_start || !state->basket_item || !state->basket_last)
         return false;
     for (uint32_t user = 0; user < view->n_users; user++) {
-        state->n_basket += last_visits(view, user, visit, seen,
-                                       state->basket_item + state->n_basket,
-                                       &state->basket_last[user]);
+        state->n_basket +=
+            last_visits(view, user, visit, seen, state->basket_item + state->n_basket,
+                        &state->basket_last[user]);
         state->basket_start[user + 1] = state->n_basket;
     }
     return true;

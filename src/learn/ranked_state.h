@@ -81,15 +81,15 @@ typedef struct Similar {
 typedef struct FeatureState {
     uint32_t n_users, n_items;
     uint64_t n_pairs, n_basket;
-    uint64_t *pair_start; /* n_users + 1 */
-    uint32_t *pair_item;  /* n_pairs, ascending within a user */
-    PairFacts *pair;      /* n_pairs */
-    float *user;          /* n_users × USER_FEATURES */
-    float *item;          /* n_items × ITEM_FEATURES */
+    uint64_t *pair_start;   /* n_users + 1 */
+    uint32_t *pair_item;    /* n_pairs, ascending within a user */
+    PairFacts *pair;        /* n_pairs */
+    float *user;            /* n_users × USER_FEATURES */
+    float *item;            /* n_items × ITEM_FEATURES */
     uint64_t *basket_start; /* n_users + 1: products of the last visits, newest visit first */
     uint32_t *basket_item;  /* n_basket */
     uint32_t *basket_last;  /* n_users: so many of them are of the last visit */
-    Similar to, from; /* to: by a bought product its neighbours; from: the transpose */
+    Similar to, from;       /* to: by a bought product its neighbours; from: the transpose */
     const Groupings *groupings;
     GroupFacts group[GROUPINGS_MAX];
 } FeatureState;
@@ -102,7 +102,8 @@ typedef struct StateOptions {
     const Cancel *cancel;
 } StateOptions;
 
-/* `view` is netted and ends before as_of. For feature_state_free(). ERR_NO_MEMORY, ERR_CANCELLED. */
+/* `view` is netted and ends before as_of. For feature_state_free(). ERR_NO_MEMORY, ERR_CANCELLED.
+ */
 FeatureState *feature_state_new(const Dataset *view, const StateOptions *options, GError **error);
 void feature_state_free(FeatureState *state);
 

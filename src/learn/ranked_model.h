@@ -1,0 +1,29 @@
+/* The fitted ranker, and how it is stored. */
+#pragma once
+
+#include "learn/learner.h"
+#include "ranked_forest.h"
+#include "ranked_groups.h"
+#include "ranked_recall.h"
+#include "ranked_state.h"
+
+typedef struct Ranked {
+    Fitted fitted;
+    Groupings *groupings;
+    Recallers *recallers;
+    FeatureState *state;
+    Forest *forest;
+    float *place; /* n_users × recallers × PLACES */
+    float *rest;  /* n_items: what a product scores where it is no candidate */
+    uint64_t longest_history;
+    uint64_t n_windows, n_lessons, n_bought; /* what it was learned from */
+    float *gain;      /* n_features: how much of the loss the splits on each took away */
+    bool is_borrowed; /* the arrays are a mapped file's */
+} Ranked;
+
+/* Everything that is empty yet, for a shop of that size. */
+Ranked *ranked_new(uint32_t n_users, uint32_t n_items);
+void ranked_free(Fitted *fitted);
+
+bool ranked_save(const Fitted *fitted, SectionsWriter *writer, GError **error);
+Fitted *ranked_load(const Sections *sections, uint32_t n_users, uint32_t n_items, GError **error);
