@@ -24,7 +24,7 @@ SANFLAGS = -fsanitize=thread
 endif
 CFLAGS ?= $(OPT)
 ALL_CFLAGS = $(CFLAGS_BASE) $(CFLAGS) $(SANFLAGS) -MMD -MP
-LDLIBS = $(shell pkg-config --libs $(PKGS)) -l:libopenblas.so.0 -lpthread -lm
+LDLIBS = $(shell pkg-config --libs $(PKGS)) -l:libopenblas.so.0 -lxgboost -lpthread -lm
 # OpenBLAS's pthread variant, one thread: parallelism is ours (docs/ARCHITECTURE.md).
 LDFLAGS += -L/usr/lib/x86_64-linux-gnu/openblas-pthread $(SANFLAGS) -rdynamic
 export OPENBLAS_NUM_THREADS = 1
@@ -60,9 +60,6 @@ layers_of = $(shell awk -F: -v f=$(1) '!/^\#/ && $$1 == f {print $$2}' tests/lay
 closure = $(sort $(1) $(foreach g,$(call layers_of,$(1)),$(g) $(call layers_of,$(g))))
 folder_of = $(firstword $(subst _, ,$(1)))
 objects_of = $(foreach g,$(call closure,$(1)),$(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(g)/*.c)))
-
-# The learned ranker is trained by XGBoost; the program links it once the ranker is in the table.
-$(BUILD)/unit/learn_rank% $(BUILD)/golden/ranke%: LDLIBS += -lxgboost
 
 define unit_rule
 $(BUILD)/unit/$(1): tests/unit/test_$(1).c $(call objects_of,$(call folder_of,$(1)))

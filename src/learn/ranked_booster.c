@@ -9,6 +9,21 @@
 #include "base/error.h"
 #include "math/parallel.h"
 
+/* Until every program that links this folder links XGBoost too. */
+#pragma weak XGBGetLastError
+#pragma weak XGBoosterCreate
+#pragma weak XGBoosterDumpModelEx
+#pragma weak XGBoosterPredictFromDense
+#pragma weak XGBoosterFeatureScore
+#pragma weak XGBoosterFree
+#pragma weak XGBoosterSetParam
+#pragma weak XGBoosterUpdateOneIter
+#pragma weak XGDMatrixFree
+#pragma weak XGDMatrixSetDenseInfo
+#pragma weak XGProxyDMatrixCreate
+#pragma weak XGProxyDMatrixSetDataDense
+#pragma weak XGQuantileDMatrixCreateFromCallback
+
 const BoosterParams booster_defaults = {
     .depth = 6,
     .rounds = 600,
