@@ -39,10 +39,17 @@ def heading(text):
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n== {text}")
 
 
+def cut(cell, width):
+    text = str(cell)
+    return text if len(text) <= width else text[:width - 1] + "…"
+
+
 def table(rows, widths):
+    """A negative width aligns right."""
     for row in rows:
-        print("  " + "  ".join(f"{str(cell)[:width]:<{width}}" if width > 0 else
-                               f"{str(cell):>{-width}}" for cell, width in zip(row, widths)).rstrip())
+        print("  " + "  ".join(f"{cut(cell, width):<{width}}" if width > 0 else
+                               f"{cut(cell, -width):>{-width}}"
+                               for cell, width in zip(row, widths)).rstrip())
 
 
 MODELS = [
@@ -127,7 +134,7 @@ def quality():
         mark = "*" if candidate["learner"] == report["chosen"] else " "
         rows.append((mark + " " + candidate["title"], mean_low_high(test["any"]["ndcg"]),
                      mean_low_high(test["any"]["hit_rate"]), mean_low_high(test["new"]["ndcg"])))
-    table(rows, (36, 24, 24, 30))
+    table(rows, (44, 20, 20, 28))
     print(f"  grade {report['grade']}: {report['reason']}")
     print(f"  purchased products: {report['purchased_items']['reason']}")
 
