@@ -294,10 +294,10 @@ static void ease_survives_its_file(void **state)
 static void bytes_grow_with_the_products_that_take_part(void **state)
 {
     uint64_t small = learner_ease.fit_bytes(1000, 100, 100, 1);
-    uint64_t most = learner_ease.fit_bytes(1000, 100, 15000, 1);
+    uint64_t most = learner_ease.fit_bytes(1000, 100, ease_defaults.items_max, 1);
     uint64_t beyond = learner_ease.fit_bytes(1000, 100, 100000, 1);
     assert_true(small < 1000000);
-    assert_true(most > UINT64_C(4) * 15000 * 15000);
+    assert_true(most > UINT64_C(4) * ease_defaults.items_max * ease_defaults.items_max);
     assert_true(beyond < most + most / 100);
 }
 
