@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 here=/tmp/shortlist-demo-$(id -u)
 port=${PORT:-0}
 # Only what is set below counts: no database, proxy or service of the caller.
-unset -v "${!PG@}" "${!SHORTLIST_@}"
+unset -v "${!PG@}" "${!SHORTLIST_@}" "${!OPENBLAS_@}"
 umask 022
 export LC_ALL=C.UTF-8
 

@@ -19,18 +19,22 @@
 #include "base/log.h"
 #include "index/register.h"
 #include "jobs/follow.h"
+#include "jobs/remap.h"
 #include "jobs/train.h"
 #include "jobs/workers.h"
 #include "spec/model.h"
 #include "store/documents.h"
 #include "store/jobs.h"
 #include "store/keys.h"
+#include "store/retention.h"
+#include "store/remaps.h"
 #include "store/source.h"
 #include "store/store.h"
 #include "version.h"
 
 #define DEFAULT_CONFIG "/etc/shortlist/shortlist.ini"
 #define KEEPER_MS      2000
+#define FORGET_NS      INT64_C(3600000000000) /* between looks for what is old */
 
 extern char **environ;
 /* Of OpenBLAS, which Debian's cblas.h does not declare. */
@@ -43,6 +47,7 @@ extern const char OPENAPI_JSON_END[];
 
 static const JobKind JOB_KINDS[] = {
     {"training", train_run},
+    {REMAP_KIND, remap_run},
 };
 
 /* What the command line said. */
@@ -108,6 +113,7 @@ typedef struct Service {
     Cancel stopping;
     int wake; /* signalfd of SIGTERM and SIGINT */
     bool migrated;
+    int64_t forget_at_ns; /* ticks */
     atomic_bool schema_refused;
 } Service;
 
@@ -133,6 +139,19 @@ static bool keep_up(Service *service, GError **error)
            follow_active_versions(service->store, service->reg, error);
 }
 
+/* Batch by batch, one each round; when nothing is left, or it fails, not again for a while. */
+static void forget_old(Service *service)
+{
+    int64_t now = clock_ticks_ns();
+    if (now < service->forget_at_ns)
+        return;
+    bool more = false;
+    g_autoptr(GError) failure = NULL;
+    if (!retention_apply(service->store, service->settings, &more, &failure))
+        log_failure("old jobs and audit rows are still there", failure);
+    service->forget_at_ns = more ? now : now + FORGET_NS;
+}
+
 static void *keeper(void *argument)
 {
     Service *service = argument;
@@ -145,6 +164,8 @@ static void *keeper(void *argument)
         if (up && !was_up)
             log_event(LOG_INFO, "PostgreSQL is back", NULL);
         was_up = up;
+        if (up)
+            forget_old(service);
         if (!up && error_code(error) == ERR_CONFLICT) {
             atomic_store(&service->schema_refused, true);
             kill(getpid(), SIGTERM);

@@ -22,6 +22,10 @@ void buffer_reset(Buffer *buffer);
 /* Makes room for `extra` more bytes; false (and `failed`) when memory is short. */
 bool buffer_reserve(Buffer *buffer, size_t extra);
 
+/* Appends `length` bytes for the caller to write: where they begin, until the buffer's next use;
+ * NULL (and `failed`) when memory is short. */
+char *buffer_extend(Buffer *buffer, size_t length);
+
 void buffer_append(Buffer *buffer, const void *bytes, size_t length);
 void buffer_append_text(Buffer *buffer, const char *text);
 void buffer_printf(Buffer *buffer, const char *format, ...) G_GNUC_PRINTF(2, 3);

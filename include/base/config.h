@@ -38,8 +38,10 @@ typedef struct Settings {
     char *tls_key;
     char *log_level; /* debug info warning error */
     /* [state] */
-    char *state_connection; /* our own tables: a secret, required */
-    char *state_schema;     /* default "shortlist_state" */
+    char *state_connection;   /* our own tables: a secret, required */
+    char *state_schema;       /* default "shortlist_state" */
+    uint32_t jobs_keep_days;  /* of jobs that ended, default 90 */
+    uint32_t audit_keep_days; /* default 365 */
     /* [data] */
     char *data_dir;         /* snapshots; default /var/lib/shortlist */
     uint32_t versions_kept; /* per prediction, default 3, 1 to 100 */

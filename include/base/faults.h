@@ -26,6 +26,9 @@ typedef struct Faults {
 Faults *faults_new(void);
 void faults_free(Faults *faults);
 
+/* For faults on the stack, which begin as {0}. */
+void faults_clear(Faults *faults);
+
 /* Copies everything; `hint` and `candidates` may be NULL. At most FAULTS_MAX are kept. */
 void faults_add(Faults *faults, const char *pointer, const char *code, const char *hint,
                 const char *const *candidates, const char *detail_format, ...) G_GNUC_PRINTF(6, 7);
@@ -39,3 +42,4 @@ bool faults_is_empty(const Faults *faults);
 char **near_misses(const char *name, const char *const *known, size_t limit);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Faults, faults_free)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Faults, faults_clear)

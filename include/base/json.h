@@ -49,6 +49,9 @@ void json_end_object(JsonWriter *writer);
 void json_begin_array(JsonWriter *writer);
 void json_end_array(JsonWriter *writer);
 void json_key(JsonWriter *writer, const char *name);
+/* For the hot path: a literal that needs no escape, quoted by the compiler. */
+#define JSON_KEY(writer, literal) json_raw_key(writer, "\"" literal "\":", sizeof literal + 2)
+void json_raw_key(JsonWriter *writer, const char *json, size_t length);
 /* NULL writes null. Bytes that are not UTF-8 become U+FFFD. */
 void json_string(JsonWriter *writer, const char *text);
 void json_string_n(JsonWriter *writer, const char *bytes, size_t length);
@@ -62,8 +65,19 @@ void json_bool(JsonWriter *writer, bool value);
 void json_null(JsonWriter *writer);
 /* RFC 3339 of microseconds since 1970. */
 void json_time(JsonWriter *writer, int64_t us);
-/* Text that is JSON already. */
+/* Text that is JSON already: a value, or members of the object that is open. */
 void json_raw(JsonWriter *writer, const char *json, size_t length);
 void json_value(JsonWriter *writer, const cJSON *value);
+
+/* A json_raw() of at most `most` bytes that is written in place: returns where, or NULL when memory
+ * is short; json_end_raw() takes where it ended. */
+char *json_begin_raw(JsonWriter *writer, size_t most);
+void json_end_raw(JsonWriter *writer, const char *end);
+
+/* What json_uint() and json_fixed() write, at `at`: at most JSON_NUMBER_MAX bytes and no NUL.
+ * Return their end. */
+#define JSON_NUMBER_MAX 40
+char *json_put_uint(char *at, uint64_t value);
+char *json_put_fixed(char *at, double value, unsigned decimals);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cJSON, cJSON_Delete)

@@ -56,6 +56,11 @@ bool attributes_builder_set(AttributesBuilder *builder, uint32_t row, size_t col
 /* Takes the builder's content; n_rows rows. For attributes_free(). ERR_NO_MEMORY. */
 Attributes *attributes_builder_finish(AttributesBuilder *builder, uint32_t n_rows, GError **error);
 
+/* The rows in another order: row i becomes what row row_of[i] was, or null when that is IDS_NONE.
+ * No row may be named twice. Only of what a builder made. For attributes_free(). ERR_NO_MEMORY. */
+Attributes *attributes_arrange(Attributes *takes_from, const uint32_t *row_of, uint32_t n_rows,
+                               GError **error);
+
 void attributes_free(Attributes *attributes);
 uint64_t attributes_bytes(const Attributes *attributes);
 

@@ -35,7 +35,7 @@ typedef enum DropRule {
     DROP_FUTURE,          /* later than now plus one day */
     DROP_BAD_QUANTITY,    /* null, 0, NaN or infinite */
     DROP_OUTSIDE_PERIOD,  /* before `from` or from `to` on */
-    DROP_EXCLUDED_PERIOD, /* in a period that the prediction excludes */
+    DROP_EXCLUDED_PERIOD, /* in a period that the prediction excludes, for all or these products */
     DROP_RETURNED,        /* a purchase cancelled by a later return, or the return itself */
     DROP_RULES
 } DropRule;
@@ -68,14 +68,20 @@ typedef struct Dataset {
     void *shared; /* what views share: private */
 } Dataset;
 
+/* What is left out: every line in [from, to) µs, or with `column` or `ids` the lines of those
+ * products: that have one of the `values` in the column, or stand in `ids`. A column that the items
+ * have no attributes of, and values and ids that no product has, name none. */
 typedef struct Period {
-    int64_t from, to; /* [from, to) µs */
+    int64_t from, to;
+    const char *column;        /* or NULL */
+    const char *const *values; /* NULL-terminated; NULL without a column */
+    const char *const *ids;    /* NULL-terminated, or NULL */
 } Period;
 
 typedef struct DatasetOptions {
-    int64_t now;      /* µs; the moment against which "future" is judged */
-    int64_t from, to; /* training period, INT64_MIN and INT64_MAX when open */
-    const Period *excluded;
+    int64_t now;            /* µs; the moment against which "future" is judged */
+    int64_t from, to;       /* training period, INT64_MIN and INT64_MAX when open */
+    const Period *excluded; /* its texts are borrowed until the first event */
     size_t n_excluded;
     bool has_order, has_price;
     unsigned threads; /* of finishing; 0: all cores */

@@ -35,6 +35,9 @@ void ids_find_batch(const Ids *ids, size_t n, const char *const *bytes, const si
 /* The bytes of number < count (of a damaged file, or beyond it: an empty id), not NUL-terminated,
  * borrowed from ids. */
 const char *ids_get(const Ids *ids, uint32_t number, size_t *length);
+
+/* Asks memory for the ids of n numbers at once, so that ids_get() need not wait for each. */
+void ids_prefetch(const Ids *ids, const uint32_t *numbers, size_t n);
 uint32_t ids_count(const Ids *ids);
 
 /* Stores the arrays as sections "<prefix>.slots", ".starts", ".bytes". */

@@ -57,6 +57,12 @@ const void *sections_get(const Sections *sections, const char *name, size_t elem
  * are the arrays got from it; for sections_free(). */
 Sections *sections_under(const Sections *sections, const char *prefix);
 
+/* Writes the sections of a file that was opened, in its order, but for those that `leave_out` is
+ * true of. Bytes that are not what was written once are not passed on. ERR_DAMAGED names the
+ * section; ERR_CANCELLED, ERR_NO_SPACE, ERR_INTERNAL. */
+bool sections_copy(const Sections *sections, SectionsWriter *writer,
+                   bool (*leave_out)(const char *name), const Cancel *cancel, GError **error);
+
 bool sections_has(const Sections *sections, const char *name);
 uint64_t sections_bytes(const Sections *sections);
 void sections_free(Sections *sections);

@@ -21,7 +21,8 @@ void response_header(Response *response, const char *name, const char *value);
  * small answer allocates nothing. */
 JsonWriter *response_json(Response *response);
 
-/* The body's buffer, for anything that is not JSON. */
+/* The body's buffer, for anything that is not JSON. The content type's text outlives the response.
+ */
 Buffer *response_body(Response *response, const char *content_type);
 
 /* Takes the error; drops the status, headers and body set before. 503 and 429 get a Retry-After.

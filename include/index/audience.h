@@ -14,6 +14,7 @@ typedef struct Members {
     uint32_t n;
     uint32_t *user;       /* best first; equal scores by lower user number */
     float *score;         /* relative to the first: 1 … 0 */
+    float *probability;   /* of buying within the horizon; 0 where not known */
     uint32_t predictable; /* users it was chosen from */
     uint32_t wanting;     /* of those, how many scored above 0 */
     char *short_because;  /* why it is smaller than asked for, or NULL */

@@ -9,6 +9,8 @@
 
 #include "base/cancel.h"
 #include "data/split.h"
+#include "index/snapshot.h"
+#include "learn/calibrate.h"
 #include "learn/evaluate.h"
 #include "learn/learner.h"
 
@@ -21,9 +23,10 @@ typedef struct BuildOptions {
     uint32_t n;           /* items in an answer when nobody says how many */
     uint32_t list_length; /* items stored per user, say 2·n; clamped to the limits above */
     ListRules rules;
-    const char *card;   /* the model card, a JSON object: stored as it is */
-    const char *report; /* the quality report, a JSON object */
-    int64_t built_at;   /* µs */
+    const Calibration *calibration; /* aimed at now; NULL: lists have no probabilities */
+    const char *card;               /* the model card, a JSON object: stored as it is */
+    const char *report;             /* the quality report, a JSON object */
+    int64_t built_at;               /* µs */
     unsigned threads;
     const Cancel *cancel;
     void (*progress)(void *context, double fraction); /* or NULL; on the caller's thread */
@@ -33,3 +36,15 @@ typedef struct BuildOptions {
 /* Writes the file at `path` whole or not at all. ERR_NO_SPACE, ERR_NO_MEMORY, ERR_CANCELLED. */
 bool index_build(const char *path, const Fitted *fitted, const Dataset *view, const Scope *scope,
                  const BuildOptions *options, GError **error);
+
+typedef struct RemapOptions {
+    uint32_t revision; /* of the columns: above that of `snapshot` */
+    int64_t mapped_at; /* µs: when their values were read */
+    const Cancel *cancel;
+} RemapOptions;
+
+/* The file of a version once more with other columns: `attributes` have a row per item of the
+ * snapshot; what recommends, and what learned, is copied as it is. Writes the file whole or not at
+ * all. ERR_DAMAGED when the old file is; ERR_NO_SPACE, ERR_NO_MEMORY, ERR_CANCELLED. */
+bool index_remap(const char *path, const Snapshot *snapshot, const Attributes *attributes,
+                 const RemapOptions *options, GError **error);

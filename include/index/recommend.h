@@ -14,9 +14,10 @@ typedef enum ItemSource { SOURCE_PERSONAL, SOURCE_POPULAR } ItemSource;
 
 typedef struct Recommendation {
     uint32_t item;
-    uint32_t rank;  /* 1 … n */
-    float score;    /* relative to rank 1 of its source, 1 … 0, never rising with rank */
-    uint8_t source; /* ItemSource */
+    uint32_t rank;     /* 1 … n */
+    float score;       /* relative to rank 1 of its source, 1 … 0, never rising with rank */
+    float probability; /* of at least one target event within the horizon; 0 where not known */
+    uint8_t source;    /* ItemSource */
 } Recommendation;
 
 /* "personal", "popular". */

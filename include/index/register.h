@@ -24,8 +24,9 @@ void register_free(Register *reg);
  * previous one. Returns how many serve. */
 size_t register_restore(Register *reg);
 
-/* The path for a new version's file: DATA_DIR/<prediction>/v<version>-<attempt>.snapshot, its
- * folder made. For g_free(). */
+/* The path for a version's new file: DATA_DIR/<prediction>/v<version>-<attempt>.snapshot, its
+ * folder made; `attempt` is the training's, or the revision of columns that were mapped again,
+ * which is above it. For g_free(). */
 char *register_path(const Register *reg, const char *prediction, uint32_t version, uint32_t attempt,
                     GError **error);
 
@@ -44,7 +45,7 @@ void register_withdraw(Register *reg, const char *prediction);
  * stays. */
 void register_prune(Register *reg, const char *prediction, const uint32_t *keep, size_t n);
 
-/* The file of a stored version, NULL when it is gone. For g_free(). */
+/* The newest file of a stored version, NULL when it is gone. For g_free(). */
 char *register_find_file(const Register *reg, const char *prediction, uint32_t version);
 
 typedef struct RegisterStatus {

@@ -30,6 +30,9 @@ const char *snapshot_card(const Snapshot *snapshot, size_t *length);   /* JSON, 
 const char *snapshot_report(const Snapshot *snapshot, size_t *length); /* JSON, not terminated */
 int64_t snapshot_built_at(const Snapshot *snapshot);
 uint64_t snapshot_bytes(const Snapshot *snapshot);
+
+/* Which mapping of its columns the version has: 0 as trained, growing with each one after that. */
+uint32_t snapshot_revision(const Snapshot *snapshot);
 uint32_t snapshot_predictable_users(const Snapshot *snapshot);
 
 /* Items in an answer when the caller does not say how many: 1 to RECOMMEND_MAX. */

@@ -10,8 +10,9 @@
 #include "index/register.h"
 #include "store/store.h"
 
-/* Publishes the local file of every active version that does not serve yet. A file that is not here
- * or is damaged is logged and left. ERR_UNAVAILABLE. */
+/* Publishes the local file of every active version that does not serve yet, or not yet with the
+ * columns of the file that is stored for it. A file that is not here or is damaged is logged and
+ * left. ERR_UNAVAILABLE. */
 bool follow_active_versions(Store *store, Register *reg, GError **error);
 
 /* Makes a stored version the active one: in the state tables, in the output view, in the register.

@@ -5,14 +5,16 @@
  * interval; else the baseline is taken and the report says so. All are then fitted again on rows
  * before the test window and reported there. The `auto` policy for purchased items is decided on
  * the validation window: repeats are allowed when the best NDCG over all relevant items is higher
- * with them. When no window holds a user to judge by, nothing is measured: personal frequency is
+ * with them. Where the rows span too little time for windows, a fifth of every user's products is
+ * held out by lot for each of the two. When no window holds a user to judge by, nothing is measured: personal frequency is
  * taken where anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):
  *   {"k", "horizon_days",
  *    "windows": {"learning_from", "validation_from", "test_from", "test_to": times or null (not
- *                measured), "single": one window served for choosing and reporting},
+ *                measured), "single": one window served for choosing and reporting,
+ *                "by_lot": products were held out by lot, not by time},
  *    "evaluated_users": {"any", "new": judged on the test window, at most 20,000 by lot,
  *                        "available_any", "available_new": of so many},
  *    "purchased_items": {"policy": "allow|exclude|exclude_within", "days" (only within),
@@ -22,6 +24,9 @@
  *                    "test": {"any": <metrics> or null, "new": <metrics> or null},
  *                    "against_best_baseline": null (the best baseline itself, or not measured) or
  *                        {"ndcg_difference": <interval>, "better": bool}}]}
+ *
+ *   "calibration": calibration_report() of the chosen learner on the test window, by curves from
+ * the validation window; null when there were too few events, or one window
  *
  * Grades: A, measurably better than popularity and than the best baseline on the test window, and
  * at least one list in ten is hit; B, measurably better than popularity only; C, not even that,
@@ -36,6 +41,7 @@
 #include "base/cancel.h"
 #include "base/json.h"
 #include "data/split.h"
+#include "learn/calibrate.h"
 #include "learn/evaluate.h"
 #include "learn/learner.h"
 
@@ -52,6 +58,7 @@ typedef struct ChooseOptions {
     const Cancel *cancel;
     ChooseProgress progress; /* or NULL */
     void *progress_context;
+    FitShared *shared; /* what the last fit may use again; or NULL */
 } ChooseOptions;
 
 typedef struct Choice {
@@ -61,6 +68,7 @@ typedef struct Choice {
     char grade;   /* 'A', 'B', 'C' */
     char *reason; /* plain words, one or two sentences */
     char *report; /* the quality report, a JSON object (members as in openapi QualityReport) */
+    Calibration *calibration; /* fitted on the test window, to be aimed; NULL: too few events */
 } Choice;
 
 /* `raw` still holds its returns. ERR_INVALID when nothing can be learned (no purchases), with a

@@ -15,8 +15,19 @@
 #include "base/json.h"
 #include "data/dataset.h"
 #include "data/sections.h"
+#include "math/topk_tiles.h"
 
 typedef struct Learner Learner;
+
+/* What one fit worked out and a later one over the same raw data set can use again, by name. */
+typedef struct FitShared FitShared;
+
+FitShared *fit_shared_new(void);
+void fit_shared_free(FitShared *shared);
+/* Borrowed; NULL when there is none (or no `shared`). */
+void *fit_shared_get(FitShared *shared, const char *name);
+/* Takes `value`, in place of an older one of that name; NULL removes. */
+void fit_shared_set(FitShared *shared, const char *name, void *value, GDestroyNotify free_value);
 
 /* What every fitted learner begins with. */
 typedef struct Fitted {
@@ -32,6 +43,8 @@ typedef struct FitContext {
     const Dataset *raw; /* what the view was made from, returns and later rows still in it, for
                            learners that look at several earlier moments through
                            dataset_before(); NULL: only the view is known */
+    int64_t horizon;    /* µs that the prediction speaks of; 0: 30 days */
+    FitShared *shared;  /* what fits of one choice may use again; NULL: nothing is kept */
 } FitContext;
 
 struct Learner {
@@ -39,7 +52,9 @@ struct Learner {
     const char *title; /* "Implicit ALS" */
     const char *paper;
     bool is_baseline;
-    bool is_personal; /* its scores differ between users */
+    bool is_personal;    /* its scores differ between users */
+    bool is_probability; /* its scores are probabilities, though not yet at the right level */
+    float candidate_min; /* scores of score_users below this are of pairs not looked at closely */
 
     /* `view` is netted (dataset_before) and outlives the fitted learner only until fit returns.
      * NULL with ERR_INVALID, ERR_NO_MEMORY, ERR_CANCELLED. */
@@ -49,10 +64,22 @@ struct Learner {
      * never on an HTTP thread. */
     void (*score_users)(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile);
 
+    /* The best items of many users, in lists: what a selection from the tiles of score_users finds,
+     * to the byte, of pairs that score above 0 (query->above is 0). NULL: the tiles tell it.
+     * ERR_NO_MEMORY, ERR_CANCELLED. */
+    bool (*top_users)(const Fitted *fitted, const TopkQuery *query, Scored *best, uint32_t *found,
+                      GError **error);
+
     /* scores[u] for every user u: how much u wants the n given items together. One item gives its
      * own score; several give the sum of their scores, where a learner of factors sums before it
      * clips at 0 (an item that u would not want then counts against the others). Thread-safe. */
     void (*score_items)(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores);
+
+    /* scores[i] = how much the user wants items[i], each looked at closely: as score_items tells
+     * it, also where score_users leaves a pair to the rest. NULL: score_users tells it.
+     * Thread-safe. */
+    void (*score_pairs)(const Fitted *fitted, uint32_t user, const uint32_t *items, uint32_t n,
+                        float *scores);
 
     /* The arrays as sections "learner.…"; load borrows from the mapped file, checks shapes and
      * values against n_users and n_items so that scoring stays within the arrays, else ERR_DAMAGED.
@@ -78,4 +105,5 @@ const Learner *learners_find(const char *name);
 /* fitted->learner->free; NULL is allowed. */
 void fitted_free(Fitted *fitted);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FitShared, fit_shared_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fitted, fitted_free)

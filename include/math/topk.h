@@ -15,5 +15,14 @@ typedef struct Scored {
  * `work`: 2k entries of scratch. */
 size_t topk_select(const float *scores, size_t n, size_t k, Scored *work, Scored *best);
 
+/* Makes a heap of n entries, the last of them in order at list[0]. */
+void topk_heap(Scored *list, size_t n);
+
+/* Puts an entry in the place of list[0] of such a heap. */
+void topk_heap_replace(Scored *list, size_t n, Scored entry);
+
 /* Sorts in the order above. */
 void topk_sort(Scored *list, size_t n);
+
+/* Brings the k ≤ n first in order to the front, sorted; the others follow in any order. */
+void topk_first(Scored *list, size_t n, size_t k);

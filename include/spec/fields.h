@@ -20,8 +20,10 @@ typedef enum FieldType {
     FIELD_BOOL,    /* bool; absent: `absent` != 0 */
     FIELD_TIME,    /* int64_t µs; absent: INT64_MIN */
     FIELD_STRINGS, /* char **, NULL-terminated; min and max are counts; each different, 1 to 200
-                      characters */
-    FIELD_OBJECT,  /* the struct itself, embedded; `table` describes it */
+                      characters, or when `absent` != 0 what an id or a value of the shop may be: 1
+                      to 10240, with line breaks and tabs */
+    FIELD_OBJECT,  /* the struct itself, embedded; `table` describes it; when `absent` != 0 not
+                      written while nothing in it is set */
     FIELD_LIST     /* void * to an array of `table` structs, its size_t count right behind it */
 } FieldType;
 

@@ -19,9 +19,18 @@ typedef enum PurchasedItems {
     PURCHASED_ITEMS_EXCLUDE_WITHIN
 } PurchasedItems;
 
+/* Which products an excluded period is about: those with one of the values in the column, and those
+ * of the ids. */
+typedef struct ExcludedProducts {
+    char *column;  /* a mapped product column, with `values`; or NULL */
+    char **values; /* exact; NULL without a column */
+    char **ids;    /* NULL: none; all three NULL: the period is about every line */
+} ExcludedProducts;
+
 typedef struct ExcludedPeriod {
     int64_t from, to; /* [from, to) µs */
     char *reason;
+    ExcludedProducts products;
 } ExcludedPeriod;
 
 typedef struct TrainingPeriod {

@@ -51,7 +51,8 @@ typedef struct Jobs {
 
 const char *job_state_name(int state);
 
-/* ERR_CONFLICT when the prediction has a queued or running job of this kind already. */
+/* ERR_CONFLICT when the prediction has a queued or running job of this kind already. Not for remaps
+ * (store/remaps.h). */
 Job *jobs_enqueue(Store *store, const char *kind, const char *prediction, const char *params,
                   GError **error);
 Job *jobs_get(Store *store, const char *id, GError **error); /* ERR_NOT_FOUND */
@@ -61,7 +62,8 @@ Jobs *jobs_list(Store *store, const char *prediction, const char *state, const c
                 size_t limit, GError **error);
 
 /* A queued job is cancelled at once; a running one is asked to stop. ERR_CONFLICT when it has
- * ended. */
+ * ended. A job whose version was saved is no longer cancelled, by nobody: an attempt that is given
+ * back, lost or stopped is followed by one that finishes it. */
 Job *jobs_cancel(Store *store, const char *id, GError **error);
 
 /* The oldest job that is queued, or running with a lease that ran out, for `owner`: attempt is
@@ -84,7 +86,7 @@ bool jobs_log(Store *store, const Job *job, const char *text, GError **error);
 bool jobs_succeed(Store *store, const Job *job, const char *result, GError **error);
 /* Gives it back for another attempt at once (the daemon is draining). */
 bool jobs_release(Store *store, const Job *job, GError **error);
-/* state: JOB_FAILED or JOB_CANCELLED. */
+/* state: JOB_FAILED or JOB_CANCELLED, which gives a job back whose version was saved. */
 bool jobs_fail(Store *store, const Job *job, JobState state, const char *code, const char *message,
                GError **error);
 

@@ -10,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/config.h"
 #include "data/dataset.h"
+#include "data/ids.h"
 #include "spec/model.h"
 #include "spec/prediction.h"
 
@@ -26,3 +27,18 @@ typedef struct ReaderOptions {
 Dataset *reader_load(const SourceSettings *source, const Model *users, const Model *events,
                      const Model *products, const Prediction *prediction,
                      const ReaderOptions *options, GError **error);
+
+/* What a products model says now about products that are known by number. */
+typedef struct ReadColumns {
+    Attributes *attributes; /* a row per id */
+    uint32_t found;         /* of the ids */
+    uint64_t unknown;       /* rows of other products */
+    uint64_t left_out;      /* rows whose key was null, empty or seen before */
+} ReadColumns;
+
+/* The mapped columns of `products` alone, for read_columns_clear(). Errors as of reader_load(). */
+bool reader_load_columns(const SourceSettings *source, const Model *products, const Ids *ids,
+                         const ReaderOptions *options, ReadColumns *columns, GError **error);
+void read_columns_clear(ReadColumns *columns);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ReadColumns, read_columns_clear)

@@ -1,4 +1,6 @@
-/* Versions: what a training made. Immutable but for which one is active. */
+/* Versions: what a training made. Immutable but for which one is active and how its columns are
+ * mapped. Saving and activating one queues a remap when its columns are behind the products model
+ * (store/remaps.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +20,8 @@ typedef struct Version {
     char *grade;  /* "A", "B", "C" */
     char *card;   /* JSON object */
     char *report; /* JSON object */
-    char *file;   /* name of the snapshot file within the data folder's prediction folder */
+    char *file;   /* name of the snapshot file within the data folder's prediction folder; the one
+                     thing that changes, when the columns are mapped again */
     bool active;
     int64_t created_at; /* µs */
 } Version;

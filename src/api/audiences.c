@@ -120,7 +120,7 @@ static bool describe_audience(Api *api, const void *spec, bool single, JsonWrite
 static uint32_t version_of(Api *api, const void *spec)
 {
     g_autoptr(Snapshot) snapshot = register_acquire(api->reg, ((const Audience *)spec)->prediction);
-    return snapshot ? snapshot_version(snapshot) : 0;
+    return snapshot ? served_stamp(snapshot) : 0;
 }
 
 const Resource AUDIENCES = {

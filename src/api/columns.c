@@ -6,11 +6,18 @@
 #include "base/error.h"
 #include "cursor.h"
 #include "index/audience.h"
+#include "job_json.h"
 #include "mapped.h"
 #include "near.h"
+#include "resource.h"
 #include "served.h"
+#include "spec/model.h"
+#include "spec/prediction.h"
+#include "store/jobs.h"
+#include "store/remaps.h"
 
 #define PRODUCT_COLUMN "product"
+#define JOBS_LOOKED_AT 20
 
 static const char *kind_name(ColumnKind kind)
 {
@@ -133,34 +140,72 @@ static void answer_values(const Snapshot *snapshot, const Values *values, const 
     json_end_array(json);
     uint32_t next = offset + values->n;
     g_autofree char *place = values->n > 0 && next < values->total
-                                 ? g_strdup_printf("%u.%u", snapshot_version(snapshot), next)
+                                 ? g_strdup_printf("%u.%u.%u", snapshot_version(snapshot),
+                                                   snapshot_revision(snapshot), next)
                                  : NULL;
     page_write_next(page, place, json);
     json_end_object(json);
 }
 
-/* A place "version.offset"; false when it is of another version. */
-static bool read_place(const char *place, uint32_t version, uint32_t *offset)
+/* A place "version.revision.offset"; false when it is of another mapping. */
+static bool read_place(const char *place, const Snapshot *snapshot, uint32_t *offset)
 {
-    char *end = NULL;
     *offset = 0;
     if (!place)
         return true;
-    uint64_t of = g_ascii_strtoull(place, &end, 10);
-    if (of != version || *end != '.')
+    g_autofree char *of =
+        g_strdup_printf("%u.%u.", snapshot_version(snapshot), snapshot_revision(snapshot));
+    if (!g_str_has_prefix(place, of))
         return false;
-    *offset = (uint32_t)MIN(g_ascii_strtoull(end + 1, NULL, 10), UINT32_MAX);
+    *offset = (uint32_t)MIN(g_ascii_strtoull(place + strlen(of), NULL, 10), UINT32_MAX);
     return true;
 }
 
-/* F5: a missing mapping is a 409 that says what to do. */
-static void fail_unmapped(const Snapshot *snapshot, const char *name, Response *response)
+/* The open remap of a prediction, for g_free(); NULL when there is none. */
+static char *open_remap(Api *api, const char *prediction)
 {
+    g_autoptr(Jobs) jobs = jobs_list(api->store, prediction, NULL, NULL, JOBS_LOOKED_AT, NULL);
+    for (size_t i = 0; jobs && i < jobs->n; i++)
+        if (strcmp(jobs->list[i]->kind, REMAP_KIND) == 0 && !job_has_ended(jobs->list[i]))
+            return g_strdup(jobs->list[i]->id);
+    return NULL;
+}
+
+/* Whether the prediction's products model maps the column now. */
+static bool is_mapped(Api *api, const char *prediction, const char *name)
+{
+    g_autoptr(Prediction) spec = resource_load(&PREDICTIONS, api, prediction, NULL);
+    g_autoptr(Model) products = spec && spec->models.products
+                                    ? resource_load(&MODELS, api, spec->models.products, NULL)
+                                    : NULL;
+    for (size_t i = 0; products && i < products->n_fields; i++)
+        if (strcmp(products->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static char *unmapped_hint(Api *api, const Snapshot *snapshot, const char *name)
+{
+    const char *prediction = snapshot_prediction(snapshot);
+    if (is_mapped(api, prediction, name)) {
+        g_autofree char *job = open_remap(api, prediction);
+        return job ? g_strdup_printf("it is mapped and on its way: GET /v1/jobs/%s", job)
+                   : g_strdup_printf("it is mapped, but was not read yet: POST /v1/predictions/%s"
+                                     "/columns/refresh",
+                                     prediction);
+    }
     g_autofree const char **names = mapped_names(snapshot);
     g_auto(GStrv) near = near_misses(name, names, 3);
     g_autofree char *mean = near_sentence(near);
-    g_autofree char *hint = g_strdup_printf("%s%smap it in the products model (fields), then train",
-                                            mean ? mean : "", mean ? " Else " : "");
+    return g_strdup_printf("%s%smap it in the products model (fields): it is there once its job "
+                           "has ended",
+                           mean ? mean : "", mean ? " Else " : "");
+}
+
+/* F5: a missing mapping is a 409 that says what to do. */
+static void fail_unmapped(Api *api, const Snapshot *snapshot, const char *name, Response *response)
+{
+    g_autofree char *hint = unmapped_hint(api, snapshot, name);
     response_fail(response, ERR_NOT_READY, "no column \"%s\" is mapped in version %u", name,
                   snapshot_version(snapshot));
     response_hint(response, hint);
@@ -182,11 +227,11 @@ HANDLER(columns_values)
     const Column *column = attributes_find(snapshot_item_attributes(snapshot), name);
     uint32_t offset = 0;
     if (!column && strcmp(name, PRODUCT_COLUMN) != 0) {
-        fail_unmapped(snapshot, name, response);
+        fail_unmapped(context, snapshot, name, response);
         return;
     }
-    if (!read_place(page.after, snapshot_version(snapshot), &offset)) {
-        response_fail(response, ERR_CONFLICT, "the cursor is of another version");
+    if (!read_place(page.after, snapshot, &offset)) {
+        response_fail(response, ERR_CONFLICT, "the cursor is of another version or mapping");
         response_hint(response, "start again without a cursor");
         return;
     }

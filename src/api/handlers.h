@@ -44,6 +44,7 @@ HANDLER(versions_activate_one);
 
 HANDLER(columns_list);
 HANDLER(columns_values);
+HANDLER(columns_refresh);
 
 HANDLER(users_recommend);
 HANDLER(users_get);

@@ -6,6 +6,7 @@
 #include "job_json.h"
 #include "jobs/train.h"
 #include "resource.h"
+#include "served.h"
 #include "spec/fields.h"
 #include "state.h"
 
@@ -78,6 +79,21 @@ HANDLER(trainings_start)
         answer_accepted(job, response);
     else
         fail_training(api, prediction, error, response);
+}
+
+/* F5: the mapped columns of what serves, read again. */
+HANDLER(columns_refresh)
+{
+    Api *api = context;
+    const char *prediction = request_param(request, "prediction", NULL);
+    GError *error = NULL;
+    g_autoptr(Document) document =
+        documents_get(api->store, DOCUMENT_PREDICTION, prediction, &error);
+    g_autoptr(Job) job = document ? remaps_request(api->store, prediction, &error) : NULL;
+    if (job)
+        answer_accepted(job, response);
+    else
+        served_fail(api, prediction, error, response);
 }
 
 /* ---- reading them ---- */

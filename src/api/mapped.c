@@ -25,7 +25,8 @@ const Column *mapped_find(const Snapshot *snapshot, const char *name, const char
     g_autofree const char **names = mapped_names(snapshot);
     g_auto(GStrv) near = near_misses(name, names, NEAR_MAX);
     faults_add(faults, pointer, "unknown_reference",
-               "map it in the products model, then train: candidates are the mapped columns",
+               "map it in the products model, and it is there once its job has ended: candidates "
+               "are the mapped columns",
                near ? (const char *const *)near : names, "no column \"%s\" is mapped in version %u",
                name, snapshot_version(snapshot));
     return NULL;

@@ -19,6 +19,11 @@ static void write_member(const Snapshot *snapshot, const Members *members, uint3
     json_uint(json, i + 1);
     json_key(json, "score");
     json_fixed(json, (double)members->score[i], SCORE_DECIMALS);
+    json_key(json, "probability");
+    if (members->probability[i] > 0)
+        json_fixed(json, (double)members->probability[i], SCORE_DECIMALS);
+    else
+        json_null(json);
     json_end_object(json);
 }
 
@@ -101,7 +106,7 @@ static StreamStep csv_next(void *state, Buffer *out, uint32_t *wait_ms)
     const Members *members = stream->ranking->members;
     JsonWriter number;
     if (!stream->begun)
-        buffer_append_text(out, "user,rank,score\r\n");
+        buffer_append_text(out, "user,rank,score,probability\r\n");
     stream->begun = true;
     while (stream->next < members->n && out->length < PIECE_BYTES && !out->failed) {
         uint32_t i = stream->next++;
@@ -111,6 +116,10 @@ static StreamStep csv_next(void *state, Buffer *out, uint32_t *wait_ms)
         buffer_printf(out, ",%u,", i + 1);
         json_writer_init(&number, out);
         json_fixed(&number, (double)members->score[i], SCORE_DECIMALS);
+        buffer_append_text(out, ",");
+        json_writer_init(&number, out);
+        if (members->probability[i] > 0)
+            json_fixed(&number, (double)members->probability[i], SCORE_DECIMALS);
         buffer_append_text(out, "\r\n");
     }
     return stream->next < members->n ? STREAM_MORE : STREAM_END;

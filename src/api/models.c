@@ -125,6 +125,12 @@ static bool check_model(Api *api, const cJSON *body, const void *spec, const voi
     return !readable || check_tables(api, readable, faults, error);
 }
 
+static Document *replace_model(Api *api, const char *id, int64_t revision, const char *body,
+                               Remaps **jobs, GError **error)
+{
+    return remaps_replace_model(api->store, id, revision, body, jobs, error);
+}
+
 static bool forget_model(Api *api, const void *spec, int64_t revision, GError **error)
 {
     const Model *model = spec;
@@ -141,6 +147,7 @@ const Resource MODELS = {
     .free = free_model,
     .id = model_id,
     .check = check_model,
+    .replace = replace_model,
     .forget = forget_model,
 };
 

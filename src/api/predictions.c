@@ -82,22 +82,31 @@ static void check_source(const Model *events, const Model *other, Faults *faults
                other->source, events->source);
 }
 
-static void check_attributes(const Prediction *prediction, const Model *products, Faults *faults)
+static void check_mapped(const Model *products, const char *name, const char *pointer,
+                         Faults *faults)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autofree const char **known = g_new0(const char *, products->n_fields + 1);
     for (size_t i = 0; i < products->n_fields; i++)
-        g_ptr_array_add(names, products->fields[i].name);
-    g_ptr_array_add(names, NULL);
-    const char *const *known = (const char *const *)names->pdata;
+        known[i] = products->fields[i].name;
+    if (g_strv_contains(known, name))
+        return;
+    g_auto(GStrv) near = near_misses(name, known, 3);
+    faults_add(faults, pointer, "unknown_reference", "map it in the products model",
+               (const char *const *)near, "model \"%s\" maps no column \"%s\"", products->id, name);
+}
+
+/* Every product column that the prediction names. */
+static void check_columns(const Prediction *prediction, const Model *products, Faults *faults)
+{
     for (size_t i = 0; prediction->attributes && prediction->attributes[i]; i++) {
-        const char *name = prediction->attributes[i];
-        if (g_strv_contains(known, name))
-            continue;
         g_autofree char *pointer = g_strdup_printf("/attributes/%zu", i);
-        g_auto(GStrv) near = near_misses(name, known, 3);
-        faults_add(faults, pointer, "unknown_reference", "map it in the products model",
-                   (const char *const *)near, "model \"%s\" maps no column \"%s\"", products->id,
-                   name);
+        check_mapped(products, prediction->attributes[i], pointer, faults);
+    }
+    for (size_t i = 0; i < prediction->period.n_excluded; i++) {
+        const char *name = prediction->period.excluded[i].products.column;
+        g_autofree char *pointer = g_strdup_printf("/period/excluded/%zu/products/column", i);
+        if (name)
+            check_mapped(products, name, pointer, faults);
     }
 }
 
@@ -118,7 +127,7 @@ static bool check_prediction(Api *api, const cJSON *body, const void *spec, cons
     check_source(events, users, faults);
     check_source(events, products, faults);
     if (products)
-        check_attributes(prediction, products, faults);
+        check_columns(prediction, products, faults);
     return true;
 }
 

@@ -42,9 +42,9 @@ static uint32_t limit_of(const Audience *audience, uint32_t predictable)
 
 static char *key_of(const Snapshot *snapshot, const Audience *audience, uint32_t limit)
 {
-    return g_strdup_printf("%s %u %" G_GINT64_FORMAT " %u %s\n%s\n%s",
+    return g_strdup_printf("%s %u.%u %" G_GINT64_FORMAT " %u %s\n%s\n%s",
                            snapshot_prediction(snapshot), snapshot_version(snapshot),
-                           snapshot_built_at(snapshot), limit,
+                           snapshot_revision(snapshot), snapshot_built_at(snapshot), limit,
                            audience->product ? "product" : "value",
                            audience->product ? audience->product : audience->column,
                            audience->product ? "" : audience->value);

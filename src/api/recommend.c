@@ -11,6 +11,7 @@
 
 #define HISTORY_MAX    100
 #define SCORE_DECIMALS 6
+#define PLACE_MAX      (3 * JSON_NUMBER_MAX + 64) /* three numbers, four names, a source */
 
 /* What a request asks for. */
 typedef struct Ask {
@@ -89,8 +90,34 @@ static void write_product(const Snapshot *snapshot, uint32_t item, JsonWriter *j
 {
     size_t length = 0;
     const char *id = ids_get(snapshot_items(snapshot), item, &length);
-    json_key(json, "product");
+    JSON_KEY(json, "product");
     json_string_n(json, id, length);
+}
+
+#define PUT(at, text) mempcpy(at, text, sizeof text - 1)
+
+static char *put_probability(char *at, float probability)
+{
+    return probability > 0 ? json_put_fixed(at, (double)probability, SCORE_DECIMALS)
+                           : PUT(at, "null");
+}
+
+/* Every item of every answer has these: room for them is asked for once. */
+static void write_place(const Recommendation *one, JsonWriter *json)
+{
+    char *at = json_begin_raw(json, PLACE_MAX);
+    if (!at)
+        return;
+    at = PUT(at, "\"rank\":");
+    at = json_put_uint(at, one->rank);
+    at = PUT(at, ",\"score\":");
+    at = json_put_fixed(at, (double)one->score, SCORE_DECIMALS);
+    at = PUT(at, ",\"probability\":");
+    at = put_probability(at, one->probability);
+    at = PUT(at, ",\"source\":\"");
+    at = stpcpy(at, item_source_name(one->source));
+    at = PUT(at, "\"");
+    json_end_raw(json, at);
 }
 
 static void write_item(const Snapshot *snapshot, const Recommendation *one, const Mapped *mapped,
@@ -98,12 +125,7 @@ static void write_item(const Snapshot *snapshot, const Recommendation *one, cons
 {
     json_begin_object(json);
     write_product(snapshot, one->item, json);
-    json_key(json, "rank");
-    json_uint(json, one->rank);
-    json_key(json, "score");
-    json_fixed(json, (double)one->score, SCORE_DECIMALS);
-    json_key(json, "source");
-    json_string(json, item_source_name(one->source));
+    write_place(one, json);
     mapped_write(mapped, one->item, json);
     json_end_object(json);
 }
@@ -111,7 +133,7 @@ static void write_item(const Snapshot *snapshot, const Recommendation *one, cons
 static void write_items(const Snapshot *snapshot, const Recommendation *list, size_t n,
                         const Mapped *mapped, JsonWriter *json)
 {
-    json_key(json, "items");
+    JSON_KEY(json, "items");
     json_begin_array(json);
     for (size_t i = 0; i < n; i++)
         write_item(snapshot, &list[i], mapped, json);
@@ -149,13 +171,13 @@ static const char *scope_reason(const Snapshot *snapshot, uint32_t user)
 /* Members that every answer about a user begins with. */
 static void write_head(const Snapshot *snapshot, const char *user, size_t length, JsonWriter *json)
 {
-    json_key(json, "prediction");
+    JSON_KEY(json, "prediction");
     json_string(json, snapshot_prediction(snapshot));
     if (user) {
-        json_key(json, "user");
+        JSON_KEY(json, "user");
         json_string_n(json, user, length);
     }
-    json_key(json, "version");
+    JSON_KEY(json, "version");
     json_uint(json, snapshot_version(snapshot));
 }
 
@@ -175,29 +197,39 @@ static bool has_personal(const Recommendation *list, size_t n)
     return false;
 }
 
+/* The ids lie all over the dictionary: those of a list are asked for at once. */
+static void prefetch_products(const Snapshot *snapshot, const Recommendation *list, size_t n)
+{
+    uint32_t items[RECOMMEND_MAX];
+    for (size_t i = 0; i < n; i++)
+        items[i] = list[i].item;
+    ids_prefetch(snapshot_items(snapshot), items, n);
+}
+
 HANDLER(users_recommend)
 {
     Api *api = context;
     g_autoptr(Snapshot) snapshot = served_inline(api, request, response);
     if (!snapshot)
         return;
-    g_autoptr(Faults) faults = faults_new();
+    g_auto(Faults) faults = {0};
     Ask ask;
-    read_ask(&ask, snapshot, request, faults);
-    if (response_faults(response, faults))
+    read_ask(&ask, snapshot, request, &faults);
+    if (response_faults(response, &faults))
         return;
     size_t length = 0;
     const char *id = request_param(request, "user", &length);
     uint32_t user = ids_find(snapshot_users(snapshot), id, length);
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_user(snapshot, user, ask.n, ask.excluded, ask.n_excluded, list);
+    prefetch_products(snapshot, list, n);
     JsonWriter *json = begin_answer(response);
     write_head(snapshot, id, length, json);
-    json_key(json, "known");
+    JSON_KEY(json, "known");
     json_bool(json, user != IDS_NONE);
-    json_key(json, "scope");
+    JSON_KEY(json, "scope");
     json_string(json, scope_name(snapshot, user));
-    json_key(json, "fallback");
+    JSON_KEY(json, "fallback");
     json_bool(json, !has_personal(list, n));
     write_items(snapshot, list, n, &ask.mapped, json);
     json_end_object(json);
@@ -208,7 +240,7 @@ static void write_history(const Snapshot *snapshot, uint32_t user, const Mapped 
 {
     uint32_t n = 0;
     const uint32_t *items = user == IDS_NONE ? NULL : snapshot_history(snapshot, user, &n);
-    json_key(json, "history");
+    JSON_KEY(json, "history");
     json_begin_array(json);
     for (uint32_t i = 0; i < MIN(n, HISTORY_MAX); i++) {
         json_begin_object(json);
@@ -217,7 +249,7 @@ static void write_history(const Snapshot *snapshot, uint32_t user, const Mapped 
         json_end_object(json);
     }
     json_end_array(json);
-    json_key(json, "history_total");
+    JSON_KEY(json, "history_total");
     json_uint(json, n);
 }
 
@@ -226,19 +258,19 @@ HANDLER(users_get)
     g_autoptr(Snapshot) snapshot = served_inline(context, request, response);
     if (!snapshot)
         return;
-    g_autoptr(Faults) faults = faults_new();
+    g_auto(Faults) faults = {0};
     Mapped mapped;
-    mapped_read(&mapped, snapshot, request, faults);
-    if (response_faults(response, faults))
+    mapped_read(&mapped, snapshot, request, &faults);
+    if (response_faults(response, &faults))
         return;
     size_t length = 0;
     const char *id = request_param(request, "user", &length);
     uint32_t user = ids_find(snapshot_users(snapshot), id, length);
     JsonWriter *json = begin_answer(response);
     write_head(snapshot, id, length, json);
-    json_key(json, "scope");
+    JSON_KEY(json, "scope");
     json_string(json, scope_name(snapshot, user));
-    json_key(json, "reason");
+    JSON_KEY(json, "reason");
     json_string(json, scope_reason(snapshot, user));
     write_history(snapshot, user, &mapped, json);
     json_end_object(json);
@@ -265,13 +297,13 @@ HANDLER(products_popular)
     g_autoptr(Snapshot) snapshot = served_inline(api, request, response);
     if (!snapshot)
         return;
-    g_autoptr(Faults) faults = faults_new();
+    g_auto(Faults) faults = {0};
     Ask ask;
     const Column *column = NULL;
     uint32_t value = 0;
-    read_ask(&ask, snapshot, request, faults);
-    read_value(snapshot, request, &column, &value, faults);
-    if (response_faults(response, faults))
+    read_ask(&ask, snapshot, request, &faults);
+    read_value(snapshot, request, &column, &value, &faults);
+    if (response_faults(response, &faults))
         return;
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_popular(snapshot, column, value, ask.n, list);

@@ -65,12 +65,38 @@ static char *body_of(const Resource *resource, const void *spec)
     return g_strdup(buffer_text(&text));
 }
 
-static bool write_members(const Resource *resource, Api *api, const Document *document,
-                          const void *spec, bool single, JsonWriter *json, GError **error)
+/* What an answer is about. */
+typedef struct Shown {
+    const Document *document;
+    const void *spec;
+    bool single;
+    const Remaps *jobs; /* that a change set going, or NULL */
+} Shown;
+
+static void write_jobs(const Remaps *jobs, JsonWriter *json)
 {
+    json_key(json, "jobs");
+    json_begin_array(json);
+    for (size_t i = 0; i < jobs->n; i++) {
+        json_begin_object(json);
+        json_key(json, "id");
+        json_string(json, jobs->list[i].job);
+        json_key(json, "kind");
+        json_string(json, REMAP_KIND);
+        json_key(json, "prediction");
+        json_string(json, jobs->list[i].prediction);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
+static bool write_members(const Resource *resource, Api *api, const Shown *shown, JsonWriter *json,
+                          GError **error)
+{
+    const Document *document = shown->document;
     json_begin_object(json);
-    resource->write(spec, json);
-    if (resource->describe && !resource->describe(api, spec, single, json, error))
+    resource->write(shown->spec, json);
+    if (resource->describe && !resource->describe(api, shown->spec, shown->single, json, error))
         return false;
     json_key(json, "revision");
     json_int(json, document->revision);
@@ -78,6 +104,8 @@ static bool write_members(const Resource *resource, Api *api, const Document *do
     json_time(json, document->created_at);
     json_key(json, "updated_at");
     json_time(json, document->updated_at);
+    if (shown->jobs)
+        write_jobs(shown->jobs, json);
     json_end_object(json);
     return true;
 }
@@ -90,14 +118,16 @@ static char *tag_of(const Resource *resource, Api *api, const Document *document
 }
 
 /* The answer to a change: as it is now, with its tag. */
-static void answer_changed(const Resource *resource, Api *api, const Document *document,
-                           const void *spec, unsigned status, Response *response)
+static void answer_changed(const Resource *resource, Api *api, const Shown *shown, unsigned status,
+                           Response *response)
 {
     char tag[REVISION_TAG_MAX];
-    g_autofree char *quoted = g_strdup_printf("\"%s\"", tag_of(resource, api, document, spec, tag));
+    const Document *document = shown->document;
+    g_autofree char *quoted =
+        g_strdup_printf("\"%s\"", tag_of(resource, api, document, shown->spec, tag));
     GError *error = NULL;
     response_status(response, status);
-    if (!write_members(resource, api, document, spec, true, response_json(response), &error)) {
+    if (!write_members(resource, api, shown, response_json(response), &error)) {
         response_error(response, error);
         return;
     }
@@ -126,7 +156,7 @@ static void *read_checked(const Resource *resource, Api *api, const cJSON *body,
     void *spec = resource->read(body, faults);
     if (spec && before && strcmp(resource->id(spec), resource->id(before)) != 0)
         faults_add(faults, "/id", "immutable", "leave it out", NULL,
-                   "the id of a %s cannot be changed", resource->noun);
+                   "the %s's id cannot be changed", resource->noun);
     if (!resource->check(api, body, spec, before, faults, &error))
         fail_check(resource, spec, error, response);
     else if (!response_faults(response, faults))
@@ -151,7 +181,7 @@ void resource_create(const Resource *resource, Request *request, Response *respo
     g_autoptr(Document) document =
         documents_create(api->store, resource->kind, resource->id(spec), text, &error);
     if (document)
-        answer_changed(resource, api, document, spec, 201, response);
+        answer_changed(resource, api, &(Shown){document, spec, true, NULL}, 201, response);
     else {
         bool taken = error_code(error) == ERR_CONFLICT;
         response_error(response, error);
@@ -173,7 +203,8 @@ void resource_get(const Resource *resource, Request *request, Response *response
     }
     char tag[REVISION_TAG_MAX];
     if (!response_etag(response, tag_of(resource, api, document, spec, tag)) &&
-        !write_members(resource, api, document, spec, true, response_json(response), &error))
+        !write_members(resource, api, &(Shown){document, spec, true, NULL}, response_json(response),
+                       &error))
         response_error(response, error);
     resource->free(spec);
 }
@@ -198,6 +229,14 @@ static void *read_patched(const Resource *resource, Api *api, const Document *do
     return spec;
 }
 
+static Document *replace(const Resource *resource, Api *api, const Document *before,
+                         const char *text, Remaps **jobs, GError **error)
+{
+    if (resource->replace)
+        return resource->replace(api, before->id, before->revision, text, jobs, error);
+    return documents_replace(api->store, resource->kind, before->id, before->revision, text, error);
+}
+
 void resource_update(const Resource *resource, Request *request, Response *response, Api *api)
 {
     const char *id = request_param(request, resource->noun, NULL);
@@ -214,10 +253,10 @@ void resource_update(const Resource *resource, Request *request, Response *respo
     if (!spec)
         return;
     g_autofree char *text = body_of(resource, spec);
-    g_autoptr(Document) changed =
-        documents_replace(api->store, resource->kind, id, document->revision, text, &error);
+    g_autoptr(Remaps) jobs = NULL;
+    g_autoptr(Document) changed = replace(resource, api, document, text, &jobs, &error);
     if (changed)
-        answer_changed(resource, api, changed, spec, 200, response);
+        answer_changed(resource, api, &(Shown){changed, spec, true, jobs}, 200, response);
     else
         response_error(response, error);
     resource->free(spec);
@@ -252,7 +291,8 @@ static bool write_item(const Resource *resource, Api *api, const Document *docum
                        JsonWriter *json, GError **error)
 {
     void *spec = read_stored(resource, document, error);
-    bool written = spec && write_members(resource, api, document, spec, false, json, error);
+    bool written =
+        spec && write_members(resource, api, &(Shown){document, spec, false, NULL}, json, error);
     if (spec)
         resource->free(spec);
     return written;

@@ -11,6 +11,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "store/documents.h"
+#include "store/remaps.h"
 
 typedef struct Resource {
     DocumentKind kind;
@@ -31,6 +32,11 @@ typedef struct Resource {
 
     /* Adds a hint to the answer of an error of check(). May be NULL. */
     void (*advise)(const void *spec, int error_code, Response *response);
+
+    /* Stores a change and gives the jobs that this set going: a member "jobs" of the answer. NULL:
+     * documents_replace(), and no such member. */
+    Document *(*replace)(Api *api, const char *id, int64_t revision, const char *body,
+                         Remaps **jobs, GError **error);
 
     /* May it be forgotten? Then does what belongs to forgetting. NULL: nothing. */
     bool (*forget)(Api *api, const void *spec, int64_t revision, GError **error);

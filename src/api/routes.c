@@ -52,6 +52,7 @@ static const Route ROUTES[] = {
 
     {"GET",    PREDICTION "/columns",                 SERVE, 0, columns_list,   "listColumns",      NULL},
     {"GET",    PREDICTION "/columns/{column}/values", SERVE, 0, columns_values, "listColumnValues", "prefix limit cursor"},
+    {"POST",   PREDICTION "/columns/refresh",         MARKET, CREATES, columns_refresh, "refreshColumns", NULL},
 
     {"GET",    "/v1/jobs",              MARKET, 0,       jobs_list_all,   "listJobs",        "prediction state limit cursor"},
     {"GET",    "/v1/jobs/{job}",        MARKET, 0,       jobs_get_one,    "getJob",          NULL},

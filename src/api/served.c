@@ -44,6 +44,11 @@ void served_fail(Api *api, const char *prediction, GError *takes_error, Response
         served_hint(prediction, response);
 }
 
+uint32_t served_stamp(const Snapshot *snapshot)
+{
+    return snapshot_version(snapshot) ^ snapshot_revision(snapshot) * 2654435761U;
+}
+
 bool served_version(Api *api, const char *prediction, uint32_t *version, GError **error)
 {
     *version = 0;

@@ -22,6 +22,10 @@ void served_fail(Api *api, const char *prediction, GError *takes_error, Response
 /* The hint of such an answer: how to train. */
 void served_hint(const char *prediction, Response *response);
 
+/* A number that changes with everything the snapshot answers: its version, and the mapping of its
+ * columns. */
+uint32_t served_stamp(const Snapshot *snapshot);
+
 /* The version that serves or, when this process serves none, the active one in the store; 0: none.
  */
 bool served_version(Api *api, const char *prediction, uint32_t *version, GError **error);

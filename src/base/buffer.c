@@ -54,12 +54,20 @@ bool buffer_reserve(Buffer *buffer, size_t extra)
     return true;
 }
 
+char *buffer_extend(Buffer *buffer, size_t length)
+{
+    if (!buffer_reserve(buffer, length))
+        return NULL;
+    char *begin = buffer->data + buffer->length;
+    buffer->length += length;
+    return begin;
+}
+
 void buffer_append(Buffer *buffer, const void *bytes, size_t length)
 {
-    if (length == 0 || !buffer_reserve(buffer, length))
-        return;
-    memcpy(buffer->data + buffer->length, bytes, length);
-    buffer->length += length;
+    char *begin = length > 0 ? buffer_extend(buffer, length) : NULL;
+    if (begin)
+        memcpy(begin, bytes, length);
 }
 
 void buffer_append_text(Buffer *buffer, const char *text)

@@ -17,6 +17,7 @@
 #define PATH_LENGTH     4095
 #define MIB             (UINT64_C(1) << 20)
 #define MINUTES         UINT64_C(60000)
+#define KEEP_DAYS_MAX   36500
 
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 
@@ -63,6 +64,10 @@ static const Setting table[] = {
      "SHORTLIST_STATE_CONNECTION_FILE"},
     {"state", "schema", SETTING_SCHEMA, UNIT_NONE, AT(state_schema), 0, 0, "shortlist_state", NULL,
      "schema of our own tables, made when it is missing"},
+    {"state", "jobs_keep_days", SETTING_UINT32, UNIT_NONE, AT(jobs_keep_days), 1, KEEP_DAYS_MAX, "90", NULL,
+     "days that jobs which ended are kept; one whose version is kept stays with it"},
+    {"state", "audit_keep_days", SETTING_UINT32, UNIT_NONE, AT(audit_keep_days), 1, KEEP_DAYS_MAX, "365", NULL,
+     "days that the record of who changed what is kept"},
     {"data", "dir", SETTING_TEXT, UNIT_NONE, AT(data_dir), 1, PATH_LENGTH, "/var/lib/shortlist", NULL,
      "folder of the snapshot files"},
     {"data", "versions_kept", SETTING_UINT32, UNIT_NONE, AT(versions_kept), 1, 100, "3", NULL,

@@ -20,10 +20,8 @@ Faults *faults_new(void)
     return g_new0(Faults, 1);
 }
 
-void faults_free(Faults *faults)
+void faults_clear(Faults *faults)
 {
-    if (!faults)
-        return;
     for (size_t i = 0; i < faults->n; i++) {
         Fault *fault = &faults->list[i];
         g_free(fault->pointer);
@@ -33,6 +31,14 @@ void faults_free(Faults *faults)
         g_strfreev(fault->candidates);
     }
     g_free(faults->list);
+    *faults = (Faults){0};
+}
+
+void faults_free(Faults *faults)
+{
+    if (!faults)
+        return;
+    faults_clear(faults);
     g_free(faults);
 }
 

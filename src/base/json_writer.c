@@ -5,21 +5,27 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/lanes.h"
 
 /* Above this a fixed number has no exact digit behind the point any more. */
-#define FIXED_MAX       9e15
-#define INTEGER_MAX     9007199254740992.0 /* 2^53 */
-#define DIGITS_MAX      20
-#define REPLACEMENT     "\xEF\xBF\xBD" /* U+FFFD */
-#define NUMBER_TEXT_MAX G_ASCII_DTOSTR_BUF_SIZE
+#define FIXED_MAX    9e15
+#define INTEGER_MAX  9007199254740992.0 /* 2^53 */
+#define DIGITS_MAX   20
+#define DECIMALS_MAX 6
+#define REPLACEMENT  "\xEF\xBF\xBD" /* U+FFFD */
+
+_Static_assert(JSON_NUMBER_MAX >= G_ASCII_DTOSTR_BUF_SIZE, "room for any double");
 
 /* Inline, since most pieces are a byte or two long, and a call costs more than they do. */
+static inline bool has_room(Buffer *out, size_t length)
+{
+    return (!out->failed && out->capacity - out->length >= length) || buffer_reserve(out, length);
+}
+
 static inline void put(Buffer *out, const char *bytes, size_t length)
 {
-    if (out->failed || length == 0 || out->capacity - out->length < length) {
-        buffer_append(out, bytes, length);
+    if (length == 0 || !has_room(out, length))
         return;
-    }
     memcpy(out->data + out->length, bytes, length);
     out->length += length;
 }
@@ -69,19 +75,32 @@ static void append_escape(Buffer *out, unsigned char c)
     put(out, text, 6);
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+static bool are_plain(uint64_t lanes)
+{
+    return !(lanes_beyond_ascii(lanes) | lanes_below(lanes, ' ') | lanes_equal(lanes, '"') |
+             lanes_equal(lanes, '\\'));
+}
+
 /* Bytes at `text` that stand in JSON as they are. */
 static size_t plain_run(const char *text, size_t length)
 {
     size_t n = 0;
     while (n < length) {
+        if (are_plain(lanes_load(text + n, length - n))) {
+            n += MIN(LANES, length - n);
+            continue;
+        }
         unsigned char c = (unsigned char)text[n];
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+        if (is_plain(c)) {
             n++;
             continue;
         }
-        if (c < 0x80)
-            break;
-        if (g_utf8_get_char_validated(text + n, (gssize)(length - n)) > 0x10FFFF)
+        if (c < 0x80 || g_utf8_get_char_validated(text + n, (gssize)(length - n)) > 0x10FFFF)
             break;
         n += (size_t)g_utf8_skip[c];
     }
@@ -104,13 +123,21 @@ static void append_escaped(Buffer *out, const char *text, size_t length)
     }
 }
 
-/* Nearly all text is plain: room for it is asked for once. */
+/* Nearly all text is plain: room for it is asked for once, and it is copied once. */
 static void append_quoted(Buffer *out, const char *text, size_t length)
 {
-    if (length > SIZE_MAX - 2 || !buffer_reserve(out, length + 2))
+    if (length > SIZE_MAX - 2 || !has_room(out, length + 2))
         return;
-    out->data[out->length++] = '"';
-    append_escaped(out, text, length);
+    size_t run = plain_run(text, length);
+    char *at = out->data + out->length;
+    *at++ = '"';
+    at = mempcpy(at, text, run);
+    if (run == length)
+        *at++ = '"';
+    out->length = (size_t)(at - out->data);
+    if (run == length)
+        return;
+    append_escaped(out, text + run, length - run);
     put(out, "\"", 1);
 }
 
@@ -124,6 +151,34 @@ static char *put_digits(char *end, uint64_t value)
     return end;
 }
 
+/* Shortest of six significant digits. */
+static char *put_number(char *at, double value)
+{
+    if (!isfinite(value))
+        return mempcpy(at, "null", 4);
+    g_ascii_formatd(at, JSON_NUMBER_MAX, "%.6g", value == 0 ? 0 : value);
+    return at + strlen(at);
+}
+
+static void put_pair(char *at, uint32_t value)
+{
+    at[0] = (char)('0' + value / 10);
+    at[1] = (char)('0' + value % 10);
+}
+
+/* A fraction of DECIMALS_MAX digits, not 0, without the zeros at its end. */
+static char *put_fraction(char *at, uint32_t fraction)
+{
+    *at++ = '.';
+    put_pair(at, fraction / 10000);
+    put_pair(at + 2, fraction / 100 % 100);
+    put_pair(at + 4, fraction % 100);
+    size_t n = DECIMALS_MAX;
+    while (at[n - 1] == '0')
+        n--;
+    return at + n;
+}
+
 /* The fewest digits that read back as the same double. */
 static void write_exact(JsonWriter *writer, double value)
 {
@@ -135,7 +190,7 @@ static void write_exact(JsonWriter *writer, double value)
         json_int(writer, (int64_t)value);
         return;
     }
-    char text[NUMBER_TEXT_MAX];
+    char text[JSON_NUMBER_MAX];
     g_ascii_formatd(text, sizeof text, "%.15g", value);
     if (g_ascii_strtod(text, NULL) != value)
         g_ascii_dtostr(text, sizeof text, value);
@@ -189,6 +244,13 @@ void json_key(JsonWriter *writer, const char *name)
         writer->comma[writer->depth] = false;
 }
 
+void json_raw_key(JsonWriter *writer, const char *json, size_t length)
+{
+    json_raw(writer, json, length);
+    if (writer->depth <= JSON_DEPTH_MAX)
+        writer->comma[writer->depth] = false;
+}
+
 void json_string(JsonWriter *writer, const char *text)
 {
     if (text)
@@ -215,46 +277,23 @@ void json_int(JsonWriter *writer, int64_t value)
 
 void json_uint(JsonWriter *writer, uint64_t value)
 {
-    char text[DIGITS_MAX], *end = text + sizeof text;
-    char *start = put_digits(end, value);
-    json_raw(writer, start, (size_t)(end - start));
+    char *at = json_begin_raw(writer, JSON_NUMBER_MAX);
+    if (at)
+        json_end_raw(writer, json_put_uint(at, value));
 }
 
 void json_number(JsonWriter *writer, double value)
 {
-    if (!isfinite(value)) {
-        json_null(writer);
-        return;
-    }
-    char text[NUMBER_TEXT_MAX];
-    g_ascii_formatd(text, sizeof text, "%.6g", value == 0 ? 0 : value);
-    json_raw(writer, text, strlen(text));
+    char *at = json_begin_raw(writer, JSON_NUMBER_MAX);
+    if (at)
+        json_end_raw(writer, put_number(at, value));
 }
 
 void json_fixed(JsonWriter *writer, double value, unsigned decimals)
 {
-    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
-    decimals = decimals < G_N_ELEMENTS(powers) ? decimals : G_N_ELEMENTS(powers) - 1;
-    double size = fabs(value) * powers[decimals];
-    if (!(size < FIXED_MAX)) {
-        json_number(writer, value);
-        return;
-    }
-    uint64_t scaled = (uint64_t)(size + 0.5);
-    uint64_t whole = scaled / powers[decimals], fraction = scaled % powers[decimals];
-    char text[2 * DIGITS_MAX], *end = text + sizeof text, *start = end;
-    if (fraction) {
-        for (; fraction % 10 == 0; fraction /= 10)
-            decimals--;
-        start = put_digits(end, fraction);
-        while ((size_t)(end - start) < decimals)
-            *--start = '0';
-        *--start = '.';
-    }
-    start = put_digits(start, whole);
-    if (value < 0 && scaled)
-        *--start = '-';
-    json_raw(writer, start, (size_t)(end - start));
+    char *at = json_begin_raw(writer, JSON_NUMBER_MAX);
+    if (at)
+        json_end_raw(writer, json_put_fixed(at, value, decimals));
 }
 
 void json_bool(JsonWriter *writer, bool value)
@@ -298,4 +337,44 @@ void json_value(JsonWriter *writer, const cJSON *value)
     } else {
         json_null(writer);
     }
+}
+
+char *json_begin_raw(JsonWriter *writer, size_t most)
+{
+    begin_value(writer);
+    Buffer *out = writer->out;
+    return has_room(out, most) ? out->data + out->length : NULL;
+}
+
+void json_end_raw(JsonWriter *writer, const char *end)
+{
+    writer->out->length = (size_t)(end - writer->out->data);
+}
+
+char *json_put_uint(char *at, uint64_t value)
+{
+    if (value < 10) {
+        *at = (char)('0' + value);
+        return at + 1;
+    }
+    char text[DIGITS_MAX], *end = text + sizeof text;
+    char *start = put_digits(end, value);
+    return mempcpy(at, start, (size_t)(end - start));
+}
+
+char *json_put_fixed(char *at, double value, unsigned decimals)
+{
+    static const uint32_t powers[DECIMALS_MAX + 1] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+    decimals = MIN(decimals, DECIMALS_MAX);
+    uint32_t power = powers[decimals];
+    double size = fabs(value) * power;
+    if (!(size < FIXED_MAX))
+        return put_number(at, value);
+    uint64_t scaled = (uint64_t)(size + 0.5);
+    uint64_t whole = scaled < power ? 0 : scaled / power;
+    uint32_t fraction = (uint32_t)(scaled - whole * power) * powers[DECIMALS_MAX - decimals];
+    if (value < 0 && scaled)
+        *at++ = '-';
+    at = json_put_uint(at, whole);
+    return fraction ? put_fraction(at, fraction) : at;
 }

@@ -7,6 +7,7 @@
 #include "dataset_owner.h"
 #include "dataset_sort.h"
 #include "drops.h"
+#include "exclusions.h"
 #include "key_bytes.h"
 
 #include "base/clock.h"
@@ -17,8 +18,10 @@ struct DatasetBuilder {
     Period *excluded; /* behind options.excluded */
     DatasetShared *shared;
     AttributesBuilder *item_attributes, *user_attributes;
-    Ids *orders;  /* NULL when not mapped */
-    Bands *bands; /* NULL before the first event: they depend on how many users there are */
+    Ids *orders; /* NULL when not mapped */
+    /* NULL before the first event: they depend on the users and products there are. */
+    Bands *bands;
+    Exclusions *exclusions;
     uint64_t items_left_out, users_left_out;
     DropCount dropped[DROP_RULES];
 };
@@ -92,14 +95,6 @@ static void find_keys(DatasetBuilder *builder, const EventRow *rows, size_t n, B
     }
 }
 
-static bool is_excluded(const DatasetOptions *options, int64_t time)
-{
-    for (size_t i = 0; i < options->n_excluded; i++)
-        if (time >= options->excluded[i].from && time < options->excluded[i].to)
-            return true;
-    return false;
-}
-
 static int64_t latest(const DatasetOptions *options)
 {
     int64_t moment;
@@ -107,9 +102,10 @@ static int64_t latest(const DatasetOptions *options)
 }
 
 /* The first rule that drops a row, DROP_RULES when none does. */
-static DropRule rule_for(const DatasetOptions *options, const EventRow *row, uint32_t user,
+static DropRule rule_for(const DatasetBuilder *builder, const EventRow *row, uint32_t user,
                          uint32_t item)
 {
+    const DatasetOptions *options = &builder->options;
     if (user == IDS_NONE)
         return DROP_UNKNOWN_USER;
     if (item == IDS_NONE)
@@ -123,7 +119,8 @@ static DropRule rule_for(const DatasetOptions *options, const EventRow *row, uin
     /* INT64_MAX as the end is open, and no time is INT64_MAX here. */
     if (row->time < options->from || row->time >= options->to)
         return DROP_OUTSIDE_PERIOD;
-    return is_excluded(options, row->time) ? DROP_EXCLUDED_PERIOD : DROP_RULES;
+    return exclusions_hold(builder->exclusions, row->time, item) ? DROP_EXCLUDED_PERIOD
+                                                                 : DROP_RULES;
 }
 
 static void keep_valid(DatasetBuilder *builder, Batch *batch)
@@ -131,7 +128,7 @@ static void keep_valid(DatasetBuilder *builder, Batch *batch)
     size_t kept = 0;
     for (size_t i = 0; i < batch->n; i++) {
         const EventRow *row = batch->rows[i];
-        DropRule rule = rule_for(&builder->options, row, batch->user[i], batch->item[i]);
+        DropRule rule = rule_for(builder, row, batch->user[i], batch->item[i]);
         if (rule != DROP_RULES) {
             drop(builder, rule, row);
             continue;
@@ -200,6 +197,38 @@ static uint32_t add_new(Ids *ids, const char *key, size_t length, uint64_t *left
     return number;
 }
 
+static Attributes *finish_attributes(AttributesBuilder *attributes, const Ids *ids, GError **error)
+{
+    if (attributes)
+        return attributes_builder_finish(attributes, ids_count(ids), error);
+    g_autoptr(AttributesBuilder) no_columns = attributes_builder_new(0, NULL, NULL, NULL);
+    return attributes_builder_finish(no_columns, ids_count(ids), error);
+}
+
+static bool finish_shared(DatasetBuilder *builder, GError **error)
+{
+    DatasetShared *shared = builder->shared;
+    shared->item_attributes = finish_attributes(builder->item_attributes, shared->items, error);
+    if (!shared->item_attributes)
+        return false;
+    shared->user_attributes = finish_attributes(builder->user_attributes, shared->users, error);
+    return shared->user_attributes != NULL;
+}
+
+/* Before the first event, when all users and products are in. */
+static bool begin_events(DatasetBuilder *builder, GError **error)
+{
+    const DatasetShared *shared = builder->shared;
+    if (!finish_shared(builder, error))
+        return false;
+    builder->exclusions = exclusions_new(builder->excluded, builder->options.n_excluded,
+                                         shared->items, shared->item_attributes, error);
+    if (!builder->exclusions)
+        return false;
+    builder->bands = bands_new(ids_count(shared->users));
+    return true;
+}
+
 DatasetBuilder *dataset_builder_new(const DatasetOptions *options,
                                     AttributesBuilder *takes_item_attributes,
                                     AttributesBuilder *takes_user_attributes)
@@ -227,6 +256,7 @@ void dataset_builder_free(DatasetBuilder *builder)
     attributes_builder_free(builder->user_attributes);
     ids_free(builder->orders);
     bands_free(builder->bands);
+    exclusions_free(builder->exclusions);
     drops_clear(builder->dropped);
     g_free(builder);
 }
@@ -258,8 +288,8 @@ bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, s
                                 GError **error)
 {
     g_assert(n <= IDS_BATCH);
-    if (!builder->bands)
-        builder->bands = bands_new(ids_count(builder->shared->users));
+    if (!builder->bands && !begin_events(builder, error))
+        return false;
     Batch batch;
     find_keys(builder, rows, n, &batch);
     keep_valid(builder, &batch);
@@ -268,27 +298,9 @@ bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, s
     return append_batch(builder, &batch, error);
 }
 
-static Attributes *finish_attributes(AttributesBuilder *attributes, const Ids *ids, GError **error)
-{
-    if (attributes)
-        return attributes_builder_finish(attributes, ids_count(ids), error);
-    g_autoptr(AttributesBuilder) no_columns = attributes_builder_new(0, NULL, NULL, NULL);
-    return attributes_builder_finish(no_columns, ids_count(ids), error);
-}
-
-static bool finish_shared(DatasetBuilder *builder, GError **error)
-{
-    DatasetShared *shared = builder->shared;
-    shared->item_attributes = finish_attributes(builder->item_attributes, shared->items, error);
-    if (!shared->item_attributes)
-        return false;
-    shared->user_attributes = finish_attributes(builder->user_attributes, shared->users, error);
-    return shared->user_attributes != NULL;
-}
-
 Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error)
 {
-    if (!finish_shared(builder, error))
+    if (!builder->bands && !begin_events(builder, error))
         return NULL;
     g_autoptr(Dataset) dataset = dataset_owner_new(builder->shared);
     dataset->n_orders = builder->orders ? ids_count(builder->orders) : 0;
@@ -298,8 +310,6 @@ Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, G
     /* From here on only the numbers of orders count: their text goes before sorting needs memory.
      */
     g_clear_pointer(&builder->orders, ids_free);
-    if (!builder->bands)
-        builder->bands = bands_new(dataset->n_users);
     if (!dataset_sort(dataset, builder->bands, &builder->options, cancel, error))
         return NULL;
     return g_steal_pointer(&dataset);

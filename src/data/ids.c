@@ -196,6 +196,13 @@ static uint32_t guess_number(const Ids *ids, uint64_t hash)
     return IDS_NONE;
 }
 
+/* A damaged file may point beyond the bytes. */
+static void prefetch_bytes(const Ids *ids, uint32_t number)
+{
+    if (number < ids->count && ids->starts[number] < ids->n_bytes)
+        __builtin_prefetch(ids->bytes + ids->starts[number]);
+}
+
 /* Three dependent loads lead to an id (slot, start, bytes). Each pass asks for the next of them for
  * the whole batch, so that the batch waits for memory three times and not each id. The guessed
  * numbers are for is_id() to confirm. */
@@ -213,9 +220,7 @@ static void guess_batch(const Ids *ids, size_t n, const char *const *bytes, cons
             __builtin_prefetch(&ids->starts[numbers[i]]);
     }
     for (size_t i = 0; i < n; i++)
-        /* A damaged file may point beyond the bytes. */
-        if (numbers[i] < ids->count && ids->starts[numbers[i]] < ids->n_bytes)
-            __builtin_prefetch(ids->bytes + ids->starts[numbers[i]]);
+        prefetch_bytes(ids, numbers[i]);
 }
 
 static uint32_t find_key(const Ids *ids, const Key *key)
@@ -307,6 +312,15 @@ void ids_find_batch(const Ids *ids, size_t n, const char *const *bytes, const si
 const char *ids_get(const Ids *ids, uint32_t number, size_t *length)
 {
     return get_checked(ids, number, length);
+}
+
+void ids_prefetch(const Ids *ids, const uint32_t *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (numbers[i] < ids->count)
+            __builtin_prefetch(&ids->starts[numbers[i]]);
+    for (size_t i = 0; i < n; i++)
+        prefetch_bytes(ids, numbers[i]);
 }
 
 uint32_t ids_count(const Ids *ids)

@@ -162,6 +162,12 @@ static bool hash_section(const char *bytes, uint64_t length, XXH3_state_t *state
     return true;
 }
 
+static bool not_as_written(const SectionEntry *entry, GError **error)
+{
+    error_set(error, ERR_DAMAGED, "section \"%s\" is not what was written", entry->name);
+    return false;
+}
+
 static bool verify_all(const Sections *sections, XXH3_state_t *state, const Cancel *cancel,
                        GError **error)
 {
@@ -170,10 +176,8 @@ static bool verify_all(const Sections *sections, XXH3_state_t *state, const Canc
         const char *bytes = sections->data + entry->offset;
         if (!hash_section(bytes, entry->count * entry->element_size, state, cancel, error))
             return false;
-        if (XXH3_64bits_digest(state) == entry->hash)
-            continue;
-        error_set(error, ERR_DAMAGED, "section \"%s\" is not what was written", entry->name);
-        return false;
+        if (XXH3_64bits_digest(state) != entry->hash)
+            return not_as_written(entry, error);
     }
     return true;
 }
@@ -185,6 +189,41 @@ bool sections_verify(const Sections *sections, const Cancel *cancel, GError **er
     bool is_whole = cancel_check(cancel, error) && verify_all(sections, state, cancel, error);
     XXH3_freeState(state);
     return is_whole;
+}
+
+static bool copy_elements(const SectionEntry *entry, const char *bytes, SectionsWriter *writer,
+                          const Cancel *cancel, GError **error)
+{
+    uint64_t at_once = MAX(VERIFY_BYTES / entry->element_size, 1);
+    for (uint64_t left = entry->count; left > 0;) {
+        uint64_t n = MIN(left, at_once);
+        if (!cancel_check(cancel, error))
+            return false;
+        if (!populate(bytes, n * entry->element_size, left * entry->element_size))
+            return damaged("it cannot be read", error);
+        if (!sections_append(writer, bytes, n, error))
+            return false;
+        bytes += n * entry->element_size;
+        left -= n;
+    }
+    return true;
+}
+
+bool sections_copy(const Sections *sections, SectionsWriter *writer,
+                   bool (*leave_out)(const char *name), const Cancel *cancel, GError **error)
+{
+    for (uint32_t i = 0; i < sections->n_sections; i++) {
+        const SectionEntry *entry = &sections->table[i];
+        if (leave_out(entry->name))
+            continue;
+        if (!sections_begin(writer, entry->name, entry->element_size, error) ||
+            !copy_elements(entry, sections->data + entry->offset, writer, cancel, error) ||
+            !sections_end(writer, error))
+            return false;
+        if (sections_writer_hash(writer) != entry->hash)
+            return not_as_written(entry, error);
+    }
+    return true;
 }
 
 const void *sections_get(const Sections *sections, const char *name, size_t element_size,

@@ -31,5 +31,8 @@ typedef struct SectionEntry {
     uint64_t hash;   /* XXH3 of the elements */
 } SectionEntry;
 
+/* Of the section that ended last. */
+uint64_t sections_writer_hash(const SectionsWriter *writer);
+
 _Static_assert(sizeof(SectionsHeader) == SECTIONS_ALIGNMENT, "the first section follows at once");
 _Static_assert(sizeof(SectionEntry) == 80, "no padding in a file");

@@ -239,6 +239,11 @@ bool sections_end(SectionsWriter *writer, GError **error)
     return true;
 }
 
+uint64_t sections_writer_hash(const SectionsWriter *writer)
+{
+    return writer->current.hash;
+}
+
 bool sections_finish(SectionsWriter *writer, GError **error)
 {
     if (writer->has_failed || writer->is_open || writer->is_published)

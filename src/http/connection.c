@@ -59,9 +59,16 @@ void connection_begin(Connection *connection, const char *target)
     connection->swallowed = 0;
     head->target = target;
     head->target_length = strlen(target);
-    g_strlcpy(connection->raw_target, target, settings->target_max + 1);
+    size_t kept = MIN(head->target_length, settings->target_max);
+    memcpy(connection->raw_target, target, kept);
+    connection->raw_target[kept] = '\0';
     connection->request.raw_target = connection->raw_target;
     trace_id_make(connection->request.id);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
 }
 
 /* libmicrohttpd leaves blanks behind a value; its buffer is writable. */
@@ -69,7 +76,7 @@ static void trim_values(RequestHead *head)
 {
     for (size_t i = 0; i < head->n_lines; i++) {
         HeaderLine *line = &head->lines[i];
-        while (line->value_length > 0 && strchr(" \t", line->value[line->value_length - 1]))
+        while (line->value_length > 0 && is_blank(line->value[line->value_length - 1]))
             ((char *)line->value)[--line->value_length] = '\0';
     }
 }

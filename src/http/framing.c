@@ -3,11 +3,35 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/lanes.h"
 
-/* Headers that mean something else when there are two of them. */
-static const char *const SINGLE[] = {"Host",         "Content-Length", "Transfer-Encoding",
-                                     "Content-Type", "Authorization",  "If-Match",
-                                     "Expect",       "Idempotency-Key"};
+// clang-format off
+#define NAME(text) {text, sizeof text - 1}
+static const struct {
+    const char *name;
+    size_t length;
+} SINGLE[HEADERS_SINGLE] = {
+    [HEADER_HOST]              = NAME("Host"),
+    [HEADER_CONTENT_LENGTH]    = NAME("Content-Length"),
+    [HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
+    [HEADER_CONTENT_TYPE]      = NAME("Content-Type"),
+    [HEADER_AUTHORIZATION]     = NAME("Authorization"),
+    [HEADER_IF_MATCH]          = NAME("If-Match"),
+    [HEADER_EXPECT]            = NAME("Expect"),
+    [HEADER_IDEMPOTENCY_KEY]   = NAME("Idempotency-Key"),
+};
+#undef NAME
+
+/* What a byte may stand in: a token (RFC 9110, 5.6.2), a Host header. */
+enum { TOKEN = 1, HOST = 2, BOTH = TOKEN | HOST };
+static const uint8_t CLASS[256] = {
+    ['0' ... '9'] = BOTH, ['A' ... 'Z'] = BOTH, ['a' ... 'z'] = BOTH,
+    ['-'] = BOTH, ['.'] = BOTH, ['_'] = BOTH, ['%'] = BOTH, ['~'] = BOTH,
+    ['!'] = TOKEN, ['#'] = TOKEN, ['$'] = TOKEN, ['&'] = TOKEN, ['\''] = TOKEN, ['*'] = TOKEN,
+    ['+'] = TOKEN, ['^'] = TOKEN, ['`'] = TOKEN, ['|'] = TOKEN,
+    [':'] = HOST, ['['] = HOST, [']'] = HOST,
+};
+// clang-format on
 
 static bool refuse(GError **error, const char *why)
 {
@@ -15,56 +39,53 @@ static bool refuse(GError **error, const char *why)
     return false;
 }
 
-/* RFC 9110, 5.6.2 */
-static bool is_token_char(char c)
+static bool is_all(uint8_t class, const char *text, size_t length)
 {
-    return g_ascii_isalnum(c) || c == '-' || (c != '\0' && strchr("!#$%&'*+.^_`|~", c));
+    for (size_t i = 0; i < length; i++)
+        if (!(CLASS[(unsigned char)text[i]] & class))
+            return false;
+    return true;
 }
 
 static bool is_token(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (!is_token_char(text[i]))
-            return false;
-    return length > 0;
+    return length > 0 && is_all(TOKEN, text, length);
+}
+
+static bool is_field_byte(unsigned char c)
+{
+    return (c >= ' ' || c == '\t') && c != 0x7f;
 }
 
 static bool is_field_value(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
+        uint64_t lanes = lanes_load(text + i, length - i);
+        if (!(lanes_below(lanes, ' ') | lanes_equal(lanes, 0x7f)))
+            i += LANES - 1;
+        else if (!is_field_byte((unsigned char)text[i]))
             return false;
     }
     return true;
 }
 
-static bool is_host(const char *text, size_t length)
+static bool line_is(const HeaderLine *line, const char *name, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (!g_ascii_isalnum(text[i]) && (text[i] == '\0' || !strchr(".:-_[]%~", text[i])))
-            return false;
-    return true;
-}
-
-static bool line_is(const HeaderLine *line, const char *name)
-{
-    return strlen(name) == line->name_length &&
-           g_ascii_strncasecmp(line->name, name, line->name_length) == 0;
-}
-
-static const HeaderLine *find_line(const RequestHead *head, const char *name)
-{
-    for (size_t i = 0; i < head->n_lines; i++)
-        if (line_is(&head->lines[i], name))
-            return &head->lines[i];
-    return NULL;
+    return line->name_length == length && g_ascii_strncasecmp(line->name, name, length) == 0;
 }
 
 const char *framing_find(const RequestHead *head, const char *name)
 {
-    const HeaderLine *line = find_line(head, name);
-    return line ? line->value : NULL;
+    size_t length = strlen(name);
+    for (size_t i = 0; i < head->n_lines; i++)
+        if (line_is(&head->lines[i], name, length))
+            return head->lines[i].value;
+    return NULL;
+}
+
+const char *framing_single(const RequestHead *head, SingleHeader header)
+{
+    return head->single[header] ? head->single[header]->value : NULL;
 }
 
 static bool only_blanks(const char *begin, const char *end)
@@ -95,29 +116,36 @@ bool framing_check_layout(const RequestHead *head, GError **error)
     return true;
 }
 
-static bool check_single(const RequestHead *head, GError **error)
+static bool keep_single(RequestHead *head, const HeaderLine *line, GError **error)
 {
-    unsigned seen = 0;
-    for (size_t i = 0; i < head->n_lines; i++) {
-        for (size_t j = 0; j < G_N_ELEMENTS(SINGLE); j++) {
-            if (!line_is(&head->lines[i], SINGLE[j]))
-                continue;
-            if (seen & (1U << j)) {
-                error_set(error, ERR_MALFORMED, "header %s must come once", SINGLE[j]);
-                return false;
-            }
-            seen |= 1U << j;
+    for (size_t i = 0; i < HEADERS_SINGLE; i++) {
+        if (!line_is(line, SINGLE[i].name, SINGLE[i].length))
+            continue;
+        if (head->single[i]) {
+            error_set(error, ERR_MALFORMED, "header %s must come once", SINGLE[i].name);
+            return false;
         }
+        head->single[i] = line;
+        break;
     }
+    return true;
+}
+
+static bool find_single(RequestHead *head, GError **error)
+{
+    memset(head->single, 0, sizeof head->single);
+    for (size_t i = 0; i < head->n_lines; i++)
+        if (!keep_single(head, &head->lines[i], error))
+            return false;
     return true;
 }
 
 static bool check_host(const RequestHead *head, GError **error)
 {
-    const HeaderLine *host = find_line(head, "Host");
+    const HeaderLine *host = head->single[HEADER_HOST];
     if (!host && strcmp(head->version, "HTTP/1.1") == 0)
         return refuse(error, "HTTP/1.1 needs a Host header");
-    if (host && !is_host(host->value, host->value_length))
+    if (host && !is_all(HOST, host->value, host->value_length))
         return refuse(error, "the Host header must be a name and an optional port");
     return true;
 }
@@ -138,8 +166,8 @@ static bool read_length(const HeaderLine *line, uint64_t *length)
 
 static bool check_body(const RequestHead *head, Framing *framing, GError **error)
 {
-    const HeaderLine *length = find_line(head, "Content-Length");
-    const HeaderLine *coding = find_line(head, "Transfer-Encoding");
+    const HeaderLine *length = head->single[HEADER_CONTENT_LENGTH];
+    const HeaderLine *coding = head->single[HEADER_TRANSFER_ENCODING];
     if (length && coding)
         return refuse(error, "Content-Length and Transfer-Encoding exclude each other");
     if (length && !read_length(length, &framing->content_length))
@@ -150,12 +178,12 @@ static bool check_body(const RequestHead *head, Framing *framing, GError **error
         return refuse(error, "the only Transfer-Encoding here is chunked");
     framing->chunked = coding != NULL;
     framing->has_body = framing->chunked || framing->content_length > 0;
-    const char *expect = framing_find(head, "Expect");
+    const char *expect = framing_single(head, HEADER_EXPECT);
     framing->expects_continue = expect && g_ascii_strcasecmp(expect, "100-continue") == 0;
     return true;
 }
 
-bool framing_check_headers(const RequestHead *head, Framing *framing, GError **error)
+bool framing_check_headers(RequestHead *head, Framing *framing, GError **error)
 {
     *framing = (Framing){0};
     if (strcmp(head->version, "HTTP/1.1") != 0 && strcmp(head->version, "HTTP/1.0") != 0)
@@ -169,5 +197,5 @@ bool framing_check_headers(const RequestHead *head, Framing *framing, GError **e
         if (!is_field_value(line->value, line->value_length))
             return refuse(error, "a header value holds a control character");
     }
-    return check_single(head, error) && check_host(head, error) && check_body(head, framing, error);
+    return find_single(head, error) && check_host(head, error) && check_body(head, framing, error);
 }

@@ -11,6 +11,19 @@
 
 #define HEADER_LINES_MAX 64
 
+/* Headers that mean something else when there are two of them. */
+typedef enum SingleHeader {
+    HEADER_HOST,
+    HEADER_CONTENT_LENGTH,
+    HEADER_TRANSFER_ENCODING,
+    HEADER_CONTENT_TYPE,
+    HEADER_AUTHORIZATION,
+    HEADER_IF_MATCH,
+    HEADER_EXPECT,
+    HEADER_IDEMPOTENCY_KEY,
+    HEADERS_SINGLE /* how many */
+} SingleHeader;
+
 typedef struct HeaderLine {
     const char *name;
     size_t name_length;
@@ -27,7 +40,8 @@ typedef struct RequestHead {
     const char *version;
     HeaderLine lines[HEADER_LINES_MAX];
     size_t n_lines; /* may be above HEADER_LINES_MAX: the rest was not kept */
-    size_t bytes;   /* of the whole block, with its empty line */
+    const HeaderLine *single[HEADERS_SINGLE]; /* or NULL; since framing_check_headers() */
+    size_t bytes;                             /* of the whole block, with its empty line */
 } RequestHead;
 
 typedef struct Framing {
@@ -41,8 +55,12 @@ typedef struct Framing {
  * nothing but blanks between colon and value? ERR_MALFORMED. */
 bool framing_check_layout(const RequestHead *head, GError **error);
 
-/* Names, values, Host, Content-Length, Transfer-Encoding. ERR_MALFORMED. */
-bool framing_check_headers(const RequestHead *head, Framing *framing, GError **error);
+/* Names, values, Host, Content-Length, Transfer-Encoding; finds the single headers. ERR_MALFORMED.
+ */
+bool framing_check_headers(RequestHead *head, Framing *framing, GError **error);
+
+/* The value of a header that comes once, or NULL; after framing_check_headers(). */
+const char *framing_single(const RequestHead *head, SingleHeader header);
 
 /* The value of a header, or NULL; the name ignores case. */
 const char *framing_find(const RequestHead *head, const char *name);

@@ -59,8 +59,9 @@ static bool check_key(const Gate *gate, Request *request, Response *response)
     if (route->flags & ROUTE_PUBLIC)
         return true;
     GError *error = NULL;
-    if (!auth_check(gate->auth, request_header(request, "Authorization"), request->key,
-                    &request->scopes, &error)) {
+    const char *authorization = framing_single(&request->head, HEADER_AUTHORIZATION);
+    if (!auth_check(gate->auth, &request->memory, authorization, request->key, &request->scopes,
+                    &error)) {
         response_error(response, error);
         return false;
     }
@@ -69,7 +70,8 @@ static bool check_key(const Gate *gate, Request *request, Response *response)
                       route->operation);
         return false;
     }
-    if (!limiter_take(gate->limiter, request->key, clock_ticks_ns())) {
+    if (gate->settings->rate_per_second > 0 &&
+        !limiter_take(gate->limiter, request->key, clock_ticks_ns())) {
         response_fail(response, ERR_RATE_LIMITED, "the key may ask %u times a second",
                       gate->settings->rate_per_second);
         return false;

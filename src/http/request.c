@@ -32,6 +32,7 @@ void request_clear(Request *request)
 {
     g_clear_pointer(&request->json, cJSON_Delete);
     buffer_clear(&request->body);
+    auth_forget(&request->memory);
 }
 
 const char *request_id(const Request *request)

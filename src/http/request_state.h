@@ -19,6 +19,7 @@ struct Request {
     cJSON *json;
     char key[AUTH_ID_MAX + 1]; /* "" on a public route */
     unsigned scopes;
+    AuthMemory memory; /* of the connection's requests before */
     const char *default_host;
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/lanes.h"
 #include "base/log.h"
 
 #define KEPT_BYTES   65536
@@ -32,7 +33,7 @@ static void start_over(Response *response)
     drop_headers(response);
     buffer_reset(&response->body);
     response->status = 200;
-    response->content_type[0] = '\0';
+    response->content_type = "";
     response->problem_open = false;
 }
 
@@ -42,6 +43,7 @@ void response_init(Response *response, const Request *request)
     response->request = request;
     buffer_init(&response->body);
     response->status = 200;
+    response->content_type = "";
 }
 
 void response_reset(Response *response)
@@ -67,11 +69,13 @@ unsigned response_get_status(const Response *response)
     return response->status;
 }
 
-static bool is_clean(const char *text)
+static bool is_clean(const char *text, size_t length)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
+    for (size_t i = 0; i < length; i += LANES) {
+        uint64_t lanes = lanes_load(text + i, length - i);
+        if (lanes_below(lanes, ' ') | lanes_equal(lanes, 0x7f))
             return false;
+    }
     return true;
 }
 
@@ -86,7 +90,7 @@ static size_t keep_text(Response *response, const char *text, size_t bytes)
 void response_header(Response *response, const char *name, const char *value)
 {
     size_t name_bytes = strlen(name) + 1, value_bytes = strlen(value) + 1;
-    if (!is_clean(value) || response->n_headers == RESPONSE_HEADERS_MAX ||
+    if (!is_clean(value, value_bytes - 1) || response->n_headers == RESPONSE_HEADERS_MAX ||
         response->header_bytes + name_bytes + value_bytes > RESPONSE_HEADER_BYTES)
         return;
     size_t i = response->n_headers++;
@@ -116,7 +120,7 @@ const char *response_get_header(const Response *response, const char *name)
 
 Buffer *response_body(Response *response, const char *content_type)
 {
-    g_strlcpy(response->content_type, content_type, sizeof response->content_type);
+    response->content_type = content_type;
     return &response->body;
 }
 
@@ -272,7 +276,7 @@ static const char *finish_without_memory(Response *response, size_t *length)
 {
     start_over(response);
     response->status = 503;
-    g_strlcpy(response->content_type, PROBLEM_TYPE, sizeof response->content_type);
+    response->content_type = PROBLEM_TYPE;
     response_header(response, "Retry-After", RETRY_AFTER);
     snprintf(response->fallback, sizeof response->fallback,
              "{\"type\":\"" PROBLEM_URN "%s\",\"title\":\"%s\",\"status\":503,\"code\":\"%s\","

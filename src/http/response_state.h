@@ -28,7 +28,7 @@ struct Response {
     char header_text[RESPONSE_HEADER_BYTES];
     size_t header_bytes;
     bool has_cache_control;
-    char content_type[96]; /* "" without a body */
+    const char *content_type; /* "" without a body */
     Buffer body;
     JsonWriter writer;
     bool problem_open; /* a problem document misses its closing brace */

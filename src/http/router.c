@@ -8,6 +8,7 @@ static const char *const METHODS[] = {"GET", "POST", "PATCH", "DELETE", "PUT"};
 
 typedef struct Node {
     char *literal;          /* NULL: a parameter, or the root */
+    size_t length;          /* of the literal */
     GPtrArray *literals;    /* of Node */
     struct Node *parameter; /* or NULL */
     RoutePlan *plans[N_METHODS];
@@ -34,6 +35,7 @@ static Node *node_new(const char *literal)
 {
     Node *node = g_new0(Node, 1);
     node->literal = g_strdup(literal);
+    node->length = literal ? strlen(literal) : 0;
     node->literals = g_ptr_array_new_with_free_func(node_free);
     return node;
 }
@@ -42,7 +44,7 @@ static Node *find_literal(const Node *node, const char *bytes, size_t length)
 {
     for (guint i = 0; i < node->literals->len; i++) {
         Node *child = g_ptr_array_index(node->literals, i);
-        if (strlen(child->literal) == length && memcmp(child->literal, bytes, length) == 0)
+        if (child->length == length && memcmp(child->literal, bytes, length) == 0)
             return child;
     }
     return NULL;

@@ -262,7 +262,9 @@ static struct MHD_Daemon *start_daemon(Server *server, const Tls *tls)
 {
     const Settings *settings = server->service.settings;
     unsigned threads = http_threads(settings);
+    static char protocols[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
     struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, protocols},
         {MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
         {MHD_OPTION_END, 0, NULL},

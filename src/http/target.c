@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/lanes.h"
 
 static int hex_value(char c)
 {
@@ -15,9 +16,28 @@ static bool is_control(char c)
     return byte <= ' ' || byte == 0x7f;
 }
 
-/* Decodes [raw, raw + length) into *scratch, ends it with NUL and moves *scratch behind it. */
-static bool decode(const char *raw, size_t length, char **scratch, Text *text, const char *what,
-                   GError **error)
+/* Nothing to decode and nothing to refuse. */
+static bool is_plain(const char *raw, size_t length)
+{
+    for (size_t i = 0; i < length; i += LANES) {
+        uint64_t lanes = lanes_load(raw + i, length - i);
+        if (lanes_beyond_ascii(lanes) | lanes_below(lanes, ' ' + 1) | lanes_equal(lanes, '%') |
+            lanes_equal(lanes, 0x7f))
+            return false;
+    }
+    return true;
+}
+
+static void copy_plain(const char *raw, size_t length, char **scratch, Text *text)
+{
+    *text = (Text){*scratch, length};
+    char *end = mempcpy(*scratch, raw, length);
+    *end = '\0';
+    *scratch = end + 1;
+}
+
+static bool decode_escapes(const char *raw, size_t length, char **scratch, Text *text,
+                           const char *what, GError **error)
 {
     char *out = *scratch;
     for (size_t i = 0; i < length; i++) {
@@ -44,6 +64,16 @@ static bool decode(const char *raw, size_t length, char **scratch, Text *text, c
         error_set(error, ERR_MALFORMED, "the %s holds a NUL or bytes that are not UTF-8", what);
         return false;
     }
+    return true;
+}
+
+/* Decodes [raw, raw + length) into *scratch, ends it with NUL and moves *scratch behind it. */
+static bool decode(const char *raw, size_t length, char **scratch, Text *text, const char *what,
+                   GError **error)
+{
+    if (!is_plain(raw, length))
+        return decode_escapes(raw, length, scratch, text, what, error);
+    copy_plain(raw, length, scratch, text);
     return true;
 }
 
@@ -115,6 +145,8 @@ char *target_parse_query(Target *target, const char *query, size_t length, char 
 static size_t authority_length(const char *raw, size_t length)
 {
     static const char *const schemes[] = {"http://", "https://"};
+    if (length > 0 && raw[0] == '/')
+        return 0;
     for (size_t i = 0; i < G_N_ELEMENTS(schemes); i++) {
         size_t n = strlen(schemes[i]);
         if (length > n && g_ascii_strncasecmp(raw, schemes[i], n) == 0) {

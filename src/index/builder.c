@@ -63,6 +63,7 @@ static bool store_lists(SectionsWriter *writer, const Lists *lists, const Scope 
         {"lists.count", lists->count, 1, lists->n_rows},
         {"lists.item", lists->item, sizeof(uint32_t), places},
         {"lists.score", lists->score, sizeof(float), places},
+        {"lists.probability", lists->probability, sizeof(float), places},
     };
     return store_all(writer, arrays, G_N_ELEMENTS(arrays), error);
 }
@@ -134,6 +135,29 @@ bool index_build(const char *path, const Fitted *fitted, const Dataset *view, co
            store_histories(writer, histories, error) &&
            store_popular(writer, popular, view, error) &&
            store_columns(writer, popular, view->item_attributes, error) &&
-           fitted->learner->save(fitted, writer, error) && cancel_check(options->cancel, error) &&
-           sections_finish(writer, error);
+           fitted->learner->save(fitted, writer, error) &&
+           (!options->calibration || calibration_save(options->calibration, writer, error)) &&
+           cancel_check(options->cancel, error) && sections_finish(writer, error);
+}
+
+/* Everything that comes from the mapped columns. */
+static bool is_of_columns(const char *name)
+{
+    return g_str_has_prefix(name, LAYOUT_ATTRIBUTES ".") ||
+           g_str_has_prefix(name, LAYOUT_INVERTED ".") || strcmp(name, LAYOUT_COLUMNS) == 0;
+}
+
+bool index_remap(const char *path, const Snapshot *snapshot, const Attributes *attributes,
+                 const RemapOptions *options, GError **error)
+{
+    const Popular popular = {.n = snapshot->meta.n_popular,
+                             .item = (uint32_t *)snapshot->popular_item,
+                             .weight = (float *)snapshot->popular_weight};
+    const MetaColumns meta = {.revision = options->revision, .mapped_at = options->mapped_at};
+    g_autoptr(SectionsWriter) writer = sections_writer_new(path, error);
+    return writer &&
+           sections_copy(snapshot->sections, writer, is_of_columns, options->cancel, error) &&
+           sections_write(writer, LAYOUT_COLUMNS, &meta, sizeof meta, 1, error) &&
+           store_columns(writer, &popular, attributes, error) &&
+           cancel_check(options->cancel, error) && sections_finish(writer, error);
 }

@@ -1,10 +1,12 @@
 /* What a version's file holds, and a snapshot as the files of this folder see it.
  *
  *   meta, meta.prediction, meta.learner, meta.card, meta.report
+ *   meta.columns                    which mapping the columns are of; absent as trained
  *   users.…, items.…                dictionaries (data/ids)
  *   scope.user, scope.item          UserScope per user, 1 per predictable item
  *   lists.row                       per user: its row among the predictable ones, or IDS_NONE
- *   lists.count, .item, .score      per row: how many, and `stride` places of item and score
+ *   lists.count, .item, .score,     per row: how many, and `stride` places of item, score and
+ *   .probability                    probability (0 where it is not known)
  *   popular.item, popular.weight    predictable items by decayed purchases; the weight of every one
  *   history.start, .item            per user: distinct items, newest first
  *   history.banned                  per user: how many of them, from the newest, the
@@ -12,7 +14,9 @@
  *   banned.item                     those, ascending, at the places of history.start
  *   products.…                      mapped columns (data/attributes)
  *   inverted.<column>.start, .item  per value of a column: predictable items, most popular first
- *   learner.…                       the learner's own */
+ *   learner.…                       the learner's own
+ *   calibration.…                   from its scores to probabilities; absent when little is known
+ */
 #pragma once
 
 #include <stdatomic.h>
@@ -23,12 +27,15 @@
 #include "data/ids.h"
 #include "data/sections.h"
 #include "index/snapshot.h"
+#include "learn/calibrate.h"
 #include "learn/learner.h"
 
 #define LAYOUT_NUMBER     1
 #define LAYOUT_USERS      "users"
 #define LAYOUT_ITEMS      "items"
 #define LAYOUT_ATTRIBUTES "products"
+#define LAYOUT_INVERTED   "inverted"
+#define LAYOUT_COLUMNS    "meta.columns"
 
 typedef struct Meta {
     uint32_t layout; /* LAYOUT_NUMBER */
@@ -41,6 +48,13 @@ typedef struct Meta {
     int64_t built_at, as_of; /* µs */
 } Meta;
 
+/* Only in a file whose columns were mapped again after its training. */
+typedef struct MetaColumns {
+    uint32_t revision;
+    uint32_t zero;
+    int64_t mapped_at; /* µs */
+} MetaColumns;
+
 typedef struct Inverted {
     const uint64_t *start; /* n_values + 1 */
     const uint32_t *item;
@@ -50,12 +64,14 @@ typedef struct Inverted {
 struct Snapshot {
     atomic_uint references;
     Meta meta;
+    uint32_t revision; /* of the columns; 0: as trained */
     char *path;
     char *prediction;
     Sections *sections;
     Ids *users, *items;
     Attributes *attributes;
     Fitted *fitted;
+    Calibration *calibration; /* or NULL */
     const char *card, *report;
     uint64_t card_length, report_length;
     const uint8_t *user_scope, *item_scope;
@@ -63,6 +79,7 @@ struct Snapshot {
     const uint8_t *list_count;
     const uint32_t *list_item;
     const float *list_score;
+    const float *list_probability;
     const uint32_t *popular_item;
     const float *popular_weight;
     const uint64_t *history_start;

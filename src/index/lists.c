@@ -8,9 +8,11 @@
 #include "math/parallel.h"
 #include "math/topk.h"
 
-#define TILE_BYTES (UINT64_C(64) << 20) /* scores of one block of users, per thread */
-#define TILE_USERS 256
-#define STEPS      64 /* how often progress is told */
+#define TILE_BYTES  (UINT64_C(64) << 20) /* scores of one block of users, per thread */
+#define TILE_USERS  256
+#define STEPS       64 /* how often progress is told */
+#define FOUND_STEPS 16 /* the same, where the learner begins anew each time */
+#define STORE_BLOCK 1024
 
 typedef struct Scratch {
     float *tile;
@@ -23,7 +25,11 @@ typedef struct Job {
     Lists *lists;
     const uint32_t *hidden; /* items that are not predictable */
     uint32_t n_hidden;
-    uint64_t offset; /* first row of this step */
+    const Calibration *calibration; /* or NULL */
+    const uint8_t *allowed;         /* n_items: the others than the hidden ones */
+    uint64_t offset;                /* first row of this step */
+    Scored *best;                   /* of the rows of a step, when the learner finds them itself */
+    uint32_t *found;
     Scratch *scratch;
     unsigned n_scratch;
 } Job;
@@ -59,24 +65,41 @@ static void mask(float *scores, const uint32_t *items, uint32_t n)
         scores[items[i]] = -INFINITY;
 }
 
-/* Keeps what scores above 0: of the rest the learner knows nothing. */
-static void store(Lists *lists, uint64_t row, const Scored *best, size_t n)
+/* `best` by falling score, which becomes a probability. Those of pairs that were not looked at
+ * closely are not known. */
+static void find_probabilities(const Job *job, Scored *best, size_t n, float *probability)
 {
-    uint8_t count = 0;
-    while (count < n && best[count].score > 0 && isfinite(best[count].score)) {
-        uint64_t place = row * lists->stride + count;
-        lists->item[place] = best[count].index;
-        lists->score[place] = best[count].score / best[0].score;
-        count++;
+    const Calibration *calibration = job->calibration;
+    bool is_mapped = calibration && calibration_reorders(calibration);
+    for (size_t i = 0; i < n; i++) {
+        if (calibration && !is_mapped)
+            best[i].score = calibration_probability(calibration, best[i].index, best[i].score);
+        bool is_known = calibration && best[i].score > job->fitted->learner->candidate_min;
+        probability[i] = is_known ? best[i].score : 0;
     }
-    lists->count[row] = count;
+}
+
+/* Keeps what scores above 0: of the rest the learner knows nothing. */
+static void store(const Job *job, uint64_t row, Scored *best, size_t n)
+{
+    Lists *lists = job->lists;
+    size_t count = 0;
+    while (count < n && best[count].score > 0 && isfinite(best[count].score))
+        count++;
+    uint64_t place = row * lists->stride;
+    find_probabilities(job, best, count, lists->probability + place);
+    for (size_t i = 0; i < count; i++) {
+        lists->item[place + i] = best[i].index;
+        lists->score[place + i] = best[i].score / best[0].score;
+    }
+    lists->count[row] = (uint8_t)count;
 }
 
 static bool rank_block(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
 {
     const Job *job = context;
     Scratch *scratch = &job->scratch[worker];
-    Lists *lists = job->lists;
+    const Lists *lists = job->lists;
     uint32_t n_items = job->fitted->n_items;
     const uint32_t *users = lists->user + job->offset + begin;
     uint32_t n = (uint32_t)(end - begin);
@@ -85,10 +108,12 @@ static bool rank_block(void *context, uint64_t begin, uint64_t end, unsigned wor
         float *scores = scratch->tile + (size_t)i * n_items;
         uint32_t n_banned;
         const uint32_t *banned = histories_banned(job->histories, users[i], &n_banned);
+        if (job->calibration && calibration_reorders(job->calibration))
+            calibration_map_items(job->calibration, scores);
         mask(scores, job->hidden, job->n_hidden);
         mask(scores, banned, n_banned);
         size_t found = topk_select(scores, n_items, lists->stride, scratch->work, scratch->best);
-        store(lists, job->offset + begin + i, scratch->best, found);
+        store(job, job->offset + begin + i, scratch->best, found);
     }
     return true;
 }
@@ -113,6 +138,61 @@ static bool rank_all(Job *job, const BuildOptions *options, GError **error)
     return true;
 }
 
+/* Calibrated probabilities that change the order need every score. */
+static bool finds_itself(const Job *job)
+{
+    return job->fitted->learner->top_users &&
+           !(job->calibration && calibration_reorders(job->calibration));
+}
+
+static bool store_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    const Job *job = context;
+    for (uint64_t row = begin; row < end; row++)
+        store(job, job->offset + row, job->best + row * job->lists->stride, job->found[row]);
+    return true;
+}
+
+static bool find_step(Job *job, uint64_t rows, const BuildOptions *options, GError **error)
+{
+    TopkQuery query = {.users = job->lists->user + job->offset,
+                       .n = rows,
+                       .k = job->lists->stride,
+                       .allowed = job->allowed,
+                       .barred_start = job->histories->start,
+                       .barred_count = job->histories->banned,
+                       .barred_item = job->histories->banned_item,
+                       .above = 0,
+                       .threads = options->threads,
+                       .cancel = options->cancel};
+    return job->fitted->learner->top_users(job->fitted, &query, job->best, job->found, error) &&
+           parallel_for(rows, STORE_BLOCK, options->threads, store_block, job, options->cancel,
+                        error);
+}
+
+/* The learner finds the lists without telling all scores. */
+static bool find_all(Job *job, const BuildOptions *options, GError **error)
+{
+    uint64_t n = job->lists->n_rows, step = n / FOUND_STEPS + 1;
+    g_autofree Scored *best = g_try_new(Scored, step * job->lists->stride);
+    g_autofree uint32_t *found = g_try_new(uint32_t, step);
+    if (!best || !found) {
+        error_set(error, ERR_NO_MEMORY, "no memory for the lists of %" PRIu64 " users", step);
+        return false;
+    }
+    job->best = best;
+    job->found = found;
+    for (job->offset = 0; job->offset < n; job->offset += step) {
+        uint64_t rows = MIN(step, n - job->offset);
+        if (!find_step(job, rows, options, error))
+            return false;
+        if (options->progress)
+            options->progress(options->progress_context, (double)(job->offset + rows) / (double)n);
+    }
+    return true;
+}
+
 static Lists *lists_allocate(const Scope *scope, uint32_t n_users, uint32_t stride)
 {
     g_autoptr(Lists) lists = g_new0(Lists, 1);
@@ -123,7 +203,9 @@ static Lists *lists_allocate(const Scope *scope, uint32_t n_users, uint32_t stri
     lists->count = g_try_new0(uint8_t, (size_t)scope->n_users + 1);
     lists->item = g_try_new0(uint32_t, places + 1);
     lists->score = g_try_new0(float, places + 1);
-    if (!lists->user || !lists->row || !lists->count || !lists->item || !lists->score)
+    lists->probability = g_try_new0(float, places + 1);
+    if (!lists->user || !lists->row || !lists->count || !lists->item || !lists->score ||
+        !lists->probability)
         return NULL;
     return g_steal_pointer(&lists);
 }
@@ -166,8 +248,10 @@ Lists *lists_new(const Fitted *fitted, const Scope *scope, const Histories *hist
                .histories = histories,
                .lists = lists,
                .hidden = hidden,
-               .n_hidden = n_hidden};
-    bool ranked = rank_all(&job, options, error);
+               .n_hidden = n_hidden,
+               .allowed = scope->item,
+               .calibration = options->calibration};
+    bool ranked = (finds_itself(&job) ? find_all : rank_all)(&job, options, error);
     scratch_clear(&job);
     return ranked ? g_steal_pointer(&lists) : NULL;
 }
@@ -181,5 +265,6 @@ void lists_free(Lists *lists)
     g_free(lists->count);
     g_free(lists->item);
     g_free(lists->score);
+    g_free(lists->probability);
     g_free(lists);
 }

@@ -15,6 +15,7 @@ typedef struct Lists {
     uint8_t *count; /* n_rows */
     uint32_t *item; /* n_rows × stride, best first */
     float *score;   /* the same, relative to the first; > 0 */
+    float *probability; /* the same; 0 where it is not known */
 } Lists;
 
 /* ERR_NO_MEMORY, ERR_CANCELLED. For lists_free(). */

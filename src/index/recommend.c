@@ -80,7 +80,7 @@ typedef struct Draft {
     float ceiling; /* score of that first one: 1, or where the personal ones ended */
 } Draft;
 
-static void draft_add(Draft *draft, uint32_t item, float raw, ItemSource source)
+static void draft_add(Draft *draft, uint32_t item, float raw, float probability, ItemSource source)
 {
     if (draft->top <= 0)
         draft->top = raw > 0 ? raw : 1;
@@ -90,9 +90,18 @@ static void draft_add(Draft *draft, uint32_t item, float raw, ItemSource source)
         score = most;
     if (!(score >= 0))
         score = 0;
-    draft->list[draft->n] =
-        (Recommendation){.item = item, .rank = draft->n + 1, .score = score, .source = source};
+    draft->list[draft->n] = (Recommendation){.item = item,
+                                             .rank = draft->n + 1,
+                                             .score = score,
+                                             .probability = probability,
+                                             .source = source};
     draft->n++;
+}
+
+/* 0, not known, where the file holds nonsense. */
+static float known_probability(float stored)
+{
+    return stored > 0 && stored <= 1 ? stored : 0;
 }
 
 /* `seen` NULL: nothing is excluded. */
@@ -107,7 +116,8 @@ static void add_personal(const Snapshot *snapshot, uint32_t user, size_t n, cons
     for (size_t i = 0; i < count && draft->n < n; i++) {
         uint32_t item = snapshot->list_item[first + i];
         if (item < snapshot->meta.n_items && !(seen && seen_has(seen, item)))
-            draft_add(draft, item, snapshot->list_score[first + i], SOURCE_PERSONAL);
+            draft_add(draft, item, snapshot->list_score[first + i],
+                      known_probability(snapshot->list_probability[first + i]), SOURCE_PERSONAL);
     }
 }
 
@@ -119,7 +129,7 @@ static void add_popular(const Snapshot *snapshot, Banned banned, size_t n, const
     for (uint32_t i = 0; i < snapshot->meta.n_popular && draft->n < n; i++) {
         uint32_t item = snapshot->popular_item[i];
         if (item < snapshot->meta.n_items && !seen_has(seen, item) && !banned_has(banned, item))
-            draft_add(draft, item, snapshot->popular_weight[item], SOURCE_POPULAR);
+            draft_add(draft, item, snapshot->popular_weight[item], 0, SOURCE_POPULAR);
     }
 }
 
@@ -169,7 +179,7 @@ size_t recommend_popular(const Snapshot *snapshot, const Column *column, uint32_
     Draft draft = {.list = list, .ceiling = 1};
     for (uint32_t i = 0; i < n_items && draft.n < n; i++) {
         if (items[i] < snapshot->meta.n_items)
-            draft_add(&draft, items[i], snapshot->popular_weight[items[i]], SOURCE_POPULAR);
+            draft_add(&draft, items[i], snapshot->popular_weight[items[i]], 0, SOURCE_POPULAR);
     }
     return draft.n;
 }

@@ -12,7 +12,7 @@
 
 char *layout_inverted_name(char *name, size_t column, const char *part)
 {
-    snprintf(name, SECTION_NAME_MAX + 1, "inverted.%zu.%s", column, part);
+    snprintf(name, SECTION_NAME_MAX + 1, LAYOUT_INVERTED ".%zu.%s", column, part);
     return name;
 }
 
@@ -101,6 +101,8 @@ static bool open_lists(Snapshot *snapshot, GError **error)
                 exactly(sections, "lists.item", sizeof(uint32_t), places, error)) &&
            (snapshot->list_score =
                 exactly(sections, "lists.score", sizeof(float), places, error)) &&
+           (snapshot->list_probability =
+                exactly(sections, "lists.probability", sizeof(float), places, error)) &&
            (snapshot->popular_item =
                 exactly(sections, "popular.item", sizeof(uint32_t), meta->n_popular, error)) &&
            (snapshot->popular_weight =
@@ -121,8 +123,20 @@ static bool open_histories(Snapshot *snapshot, GError **error)
                                                  &snapshot->n_banned, error));
 }
 
+static bool open_revision(Snapshot *snapshot, GError **error)
+{
+    if (!sections_has(snapshot->sections, LAYOUT_COLUMNS))
+        return true;
+    const MetaColumns *columns =
+        exactly(snapshot->sections, LAYOUT_COLUMNS, sizeof *columns, 1, error);
+    snapshot->revision = columns ? columns->revision : 0;
+    return columns != NULL;
+}
+
 static bool open_columns(Snapshot *snapshot, GError **error)
 {
+    if (!open_revision(snapshot, error))
+        return false;
     snapshot->attributes = attributes_map(snapshot->sections, LAYOUT_ATTRIBUTES, error);
     if (!snapshot->attributes)
         return false;
@@ -162,7 +176,8 @@ static bool open_learner(Snapshot *snapshot, GError **error)
     }
     snapshot->fitted =
         learner->load(snapshot->sections, snapshot->meta.n_users, snapshot->meta.n_items, error);
-    return snapshot->fitted != NULL;
+    return snapshot->fitted && calibration_load(snapshot->sections, snapshot->meta.n_items,
+                                                &snapshot->calibration, error);
 }
 
 Snapshot *snapshot_open(const char *path, GError **error)
@@ -197,6 +212,7 @@ void snapshot_unref(Snapshot *snapshot)
     if (!snapshot || atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
         return;
     fitted_free(snapshot->fitted);
+    calibration_free(snapshot->calibration);
     attributes_free(snapshot->attributes);
     ids_free(snapshot->items);
     ids_free(snapshot->users);
@@ -237,6 +253,11 @@ const char *snapshot_report(const Snapshot *snapshot, size_t *length)
 int64_t snapshot_built_at(const Snapshot *snapshot)
 {
     return snapshot->meta.built_at;
+}
+
+uint32_t snapshot_revision(const Snapshot *snapshot)
+{
+    return snapshot->revision;
 }
 
 uint64_t snapshot_bytes(const Snapshot *snapshot)

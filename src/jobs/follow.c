@@ -1,14 +1,25 @@
 #include "jobs/follow.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "store/output.h"
 #include "store/versions.h"
 
-static bool serves(Register *reg, const char *prediction, int version)
+static bool is_named(const char *path, const char *file)
 {
-    g_autoptr(Snapshot) snapshot = register_acquire(reg, prediction);
-    return snapshot && snapshot_version(snapshot) == (uint32_t)version;
+    g_autofree char *name = g_path_get_basename(path);
+    return strcmp(name, file) == 0;
+}
+
+/* Whether nothing newer is to be had here: `newest` is the newest file of the version. A file that
+ * is newer than the stored one is being published right now, or was since we asked. */
+static bool serves(Register *reg, const Version *version, const char *newest)
+{
+    g_autoptr(Snapshot) snapshot = register_acquire(reg, version->prediction);
+    return snapshot && snapshot_version(snapshot) == (uint32_t)version->version &&
+           (is_named(snapshot_path(snapshot), version->file) || !is_named(newest, version->file));
 }
 
 /* Opens the file of a version wholly checked. */
@@ -42,7 +53,7 @@ bool follow_active_versions(Store *store, Register *reg, GError **error)
         g_autofree char *path =
             register_find_file(reg, version->prediction, (uint32_t)version->version);
         g_autoptr(GError) failure = NULL;
-        if (!path || serves(reg, version->prediction, version->version))
+        if (!path || serves(reg, version, path))
             continue;
         if (!serve_version(reg, version->prediction, version->version, &failure))
             log_failure("an active version cannot be served", failure);

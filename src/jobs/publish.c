@@ -87,7 +87,7 @@ static size_t user_rows(const Publication *publication, uint32_t user, OutputRow
                               .item_length = (uint32_t)item_length,
                               .ranking = (uint16_t)list[i].rank,
                               .score = list[i].score,
-                              .probability = NAN,
+                              .probability = list[i].probability > 0 ? list[i].probability : NAN,
                               .source = item_source_name(list[i].source)};
     }
     return found;

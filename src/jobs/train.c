@@ -60,6 +60,7 @@ typedef struct Training {
     Dataset *raw, *view;
     Scope *scope;
     Choice *choice;
+    FitShared *shared;
     Fitted *fitted;
     char *path, *card;
     int64_t built_at;
@@ -75,6 +76,7 @@ static void training_clear(Training *training)
     model_free(training->events);
     model_free(training->products);
     fitted_free(training->fitted);
+    fit_shared_free(training->shared);
     choice_free(training->choice);
     scope_free(training->scope);
     dataset_unref(training->view);
@@ -209,13 +211,15 @@ static void rules_configured(const Prediction *prediction, ChooseOptions *option
 static bool stage_choose(Training *training, GError **error)
 {
     stage_enter(training, STAGE_CHOOSING);
+    training->shared = fit_shared_new();
     ChooseOptions options = {.horizon_days = (unsigned)training->prediction->horizon_days,
                              .k = 10,
                              .seed = training->seed,
                              .threads = training->context->settings->training_threads,
                              .cancel = training->run->cancel,
                              .progress = choosing_progress,
-                             .progress_context = training};
+                             .progress_context = training,
+                             .shared = training->shared};
     rules_configured(training->prediction, &options);
     training->choice = choose_learner(training->raw, &options, error);
     if (!training->choice)
@@ -224,6 +228,24 @@ static bool stage_choose(Training *training, GError **error)
     job_run_log(training->run, "chosen: %s, grade %c: %s", training->choice->learner->title,
                 training->choice->grade, training->choice->reason);
     return true;
+}
+
+/* The calibration of the choice, at the level of what is expected from now on. */
+static bool aim_probabilities(Training *training, GError **error)
+{
+    if (!training->choice->calibration)
+        return true;
+    CalibrateMoment now = {
+        .fitted = training->fitted, .view = training->view, .scope = training->scope};
+    CalibrateOptions options = {.raw = training->raw,
+                                .rules = training->choice->rules,
+                                .horizon = training->prediction->horizon_days * US_PER_DAY,
+                                .seed = training->seed,
+                                .threads = training->context->settings->training_threads,
+                                .cancel = training->run->cancel};
+    g_autoptr(Samples) samples = samples_new(&now, &options, error);
+    return samples &&
+           calibration_aim(training->choice->calibration, &now, samples, &options, error);
 }
 
 static bool stage_fit(Training *training, GError **error)
@@ -240,10 +262,13 @@ static bool stage_fit(Training *training, GError **error)
                           .seed = training->seed,
                           .threads = training->context->settings->training_threads,
                           .cancel = training->run->cancel,
-                          .raw = training->raw};
+                          .raw = training->raw,
+                          .horizon = training->prediction->horizon_days * US_PER_DAY,
+                          .shared = training->shared};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
+    g_clear_pointer(&training->shared, fit_shared_free);
     stage_leave(training);
-    return training->fitted != NULL;
+    return training->fitted && aim_probabilities(training, error);
 }
 
 static bool stage_build(Training *training, GError **error)
@@ -272,6 +297,7 @@ static bool stage_build(Training *training, GError **error)
                             .n = (uint32_t)training->prediction->n,
                             .list_length = 2 * (uint32_t)training->prediction->n,
                             .rules = training->choice->rules,
+                            .calibration = training->choice->calibration,
                             .card = training->card,
                             .report = training->choice->report,
                             .built_at = training->built_at,

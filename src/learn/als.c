@@ -4,17 +4,16 @@
 #include <math.h>
 #include <string.h>
 
-#include <cblas.h>
-
 #include "base/error.h"
 #include "data/split.h"
 #include "lanes.h"
 #include "math/parallel.h"
 #include "math/rng.h"
+#include "math/topk_tiles.h"
 
 /* Users × items of one product that stays in the L2 cache until it is clipped. */
-#define TILE_FLOATS 8192u
-#define TILE_ITEMS  1024u
+#define TILE_USERS 128u
+#define TILE_ITEMS 1024u
 
 typedef struct Als {
     Fitted fitted;
@@ -134,32 +133,36 @@ CLONES static void clip_row(float *scores, uint32_t n)
         scores[i] = clipped(scores[i]);
 }
 
-/* tile (n × n_items) = clipped U·Yᵀ for n gathered users. */
-static void score_gathered(const Als *als, const float *gathered, uint32_t n, float *tile)
-{
-    uint32_t n_items = als->fitted.n_items;
-    for (uint32_t first = 0; first < n_items; first += TILE_ITEMS) {
-        uint32_t width = MIN(TILE_ITEMS, n_items - first);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)width, (int)als->rank, 1,
-                    gathered, (int)als->rank, als->items + (size_t)first * als->rank,
-                    (int)als->rank, 0, tile + first, (int)n_items);
-        for (uint32_t u = 0; u < n; u++)
-            clip_row(tile + (size_t)u * n_items + first, width);
-    }
-}
-
 static void als_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
 {
     const Als *als = (const Als *)fitted;
-    float gathered[TILE_FLOATS];
-    uint32_t block = TILE_FLOATS / als->rank;
-    for (uint32_t from = 0; from < n; from += block) {
-        uint32_t count = MIN(block, n - from);
-        for (uint32_t u = 0; u < count; u++)
-            memcpy(gathered + (size_t)u * als->rank,
-                   als->users + (size_t)users[from + u] * als->rank, als->rank * sizeof(float));
-        score_gathered(als, gathered, count, tile + (size_t)from * fitted->n_items);
+    for (uint32_t from = 0; from < n; from += TILE_USERS) {
+        uint32_t count = MIN(TILE_USERS, n - from);
+        for (uint32_t first = 0; first < fitted->n_items; first += TILE_ITEMS) {
+            TopkFactors factors = {.users = als->users,
+                                   .items = als->items + (size_t)first * als->rank,
+                                   .n_items = MIN(TILE_ITEMS, fitted->n_items - first),
+                                   .rank = als->rank};
+            float *part = tile + (size_t)from * fitted->n_items + first;
+            topk_tile(&factors, users + from, count, fitted->n_items, part);
+            for (uint32_t u = 0; u < count; u++)
+                clip_row(part + (size_t)u * fitted->n_items, factors.n_items);
+        }
     }
+}
+
+static bool als_top_users(const Fitted *fitted, const TopkQuery *query, Scored *best,
+                          uint32_t *found, GError **error)
+{
+    const Als *als = (const Als *)fitted;
+    TopkFactors factors = {als->users, als->items, fitted->n_items, als->rank};
+    if (!topk_tiles(&factors, query, best, found, NULL, error))
+        return false;
+    for (uint64_t u = 0; u < query->n; u++) {
+        for (uint32_t i = 0; i < found[u]; i++)
+            best[u * query->k + i].score = clipped(best[u * query->k + i].score);
+    }
+    return true;
 }
 
 CLONES static void score_against(const float *restrict rows, uint32_t n, uint32_t rank,
@@ -265,6 +268,7 @@ const Learner learner_als = {
     .is_personal = true,
     .fit = als_fit,
     .score_users = als_score_users,
+    .top_users = als_top_users,
     .score_items = als_score_items,
     .save = als_save,
     .load = als_load,

@@ -2,12 +2,14 @@
 
 #include <math.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "math/stats.h"
 #include "quality_report.h"
 
 #define RESAMPLES    1000u
+#define LOT_SHARE    0.2
 /* Intervals of a mean over so many are narrow enough for any decision here. */
 #define USERS_JUDGED 20000u
 
@@ -27,6 +29,12 @@ typedef struct Chooser {
     ListRules rules;
     char *rules_reason;
     unsigned steps_done;
+    const Candidate *best; /* so far on the validation window, */
+    Fitted *best_fitted;   /* and as it was fitted there */
+    const Candidate *chosen, *best_baseline;
+    Calibration *calibration; /* from the latest window it was fitted on */
+    Calibration *judged_by;   /* from the window before that */
+    char *calibration_report;
 } Chooser;
 
 static void stage_clear(Stage *stage)
@@ -46,6 +54,10 @@ static void chooser_clear(Chooser *chooser)
     }
     g_free(chooser->candidates);
     g_free(chooser->rules_reason);
+    fitted_free(chooser->best_fitted);
+    calibration_free(chooser->calibration);
+    calibration_free(chooser->judged_by);
+    g_free(chooser->calibration_report);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stage, stage_clear)
@@ -56,6 +68,39 @@ static bool stage_init(Stage *stage, const Dataset *raw, int64_t from, int64_t t
     return (stage->view = dataset_before(raw, from, error)) &&
            (stage->scope = scope_new(stage->view, from, error)) &&
            (stage->targets = window_targets(raw, from, to, error));
+}
+
+/* Without a span of time: a share of every user's products by lot, and for the validation a share
+ * of those left. */
+static bool stage_init_by_lot(Stage *stage, const Chooser *chooser, bool is_test, GError **error)
+{
+    uint64_t seed = chooser->options->seed;
+    g_autoptr(Dataset) whole = dataset_before(chooser->raw, INT64_MAX, error);
+    if (!whole || !hold_out(whole, LOT_SHARE, seed, &stage->view, &stage->targets, error))
+        return false;
+    if (!is_test) {
+        g_autoptr(Dataset) known = g_steal_pointer(&stage->view);
+        g_clear_pointer(&stage->targets, csr_free);
+        if (!hold_out(known, LOT_SHARE, seed + 1, &stage->view, &stage->targets, error))
+            return false;
+    }
+    stage->scope = scope_new(stage->view, chooser->windows.end, error);
+    return stage->scope != NULL;
+}
+
+static bool validation_init(Stage *stage, const Chooser *chooser, GError **error)
+{
+    const Windows *windows = &chooser->windows;
+    int64_t end = windows->single ? windows->end : windows->test;
+    return windows->none ? stage_init_by_lot(stage, chooser, false, error)
+                         : stage_init(stage, chooser->raw, windows->validation, end, error);
+}
+
+static bool test_init(Stage *stage, const Chooser *chooser, GError **error)
+{
+    const Windows *windows = &chooser->windows;
+    return windows->none ? stage_init_by_lot(stage, chooser, true, error)
+                         : stage_init(stage, chooser->raw, windows->test, windows->end, error);
 }
 
 /* Every learner takes one step on each of the two windows. */
@@ -79,23 +124,50 @@ static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate,
                           .seed = options->seed,
                           .threads = options->threads,
                           .cancel = options->cancel,
-                          .raw = chooser->raw};
+                          .raw = chooser->windows.none ? NULL : chooser->raw,
+                          .horizon = options->horizon_days * US_PER_DAY,
+                          .shared = options->shared};
     return candidate->learner->fit(stage->view, &context, error);
 }
 
-static Evaluation *judge(const Chooser *chooser, const Fitted *fitted, const Stage *stage,
-                         ListRules rules, bool only_new, GError **error)
+/* *fitted is NULL when this data cannot teach the learner, which then does not compete. */
+static bool try_candidate(const Chooser *chooser, Candidate *candidate, const Stage *stage,
+                          Fitted **fitted, GError **error)
 {
+    g_autoptr(GError) failure = NULL;
+    *fitted = fit_candidate(chooser, candidate, stage, &failure);
+    if (*fitted)
+        return true;
+    if (error_code(failure) == ERR_INVALID && !candidate->learner->is_baseline) {
+        candidate->absent = true;
+        return true;
+    }
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+/* What is fitted, the data before the window and what happened in it, to judge by. */
+typedef struct Trial {
+    const Fitted *fitted;
+    const Stage *stage;
+    const Calibration *calibration; /* or NULL */
+} Trial;
+
+static Evaluation *judge(const Chooser *chooser, const Trial *trial, ListRules rules, bool only_new,
+                         GError **error)
+{
+    const Stage *stage = trial->stage;
     const ChooseOptions *options = chooser->options;
     EvaluateOptions how = {.k = options->k,
                            .max_users = USERS_JUDGED,
                            .only_new = only_new,
                            .rules = rules,
+                           .calibration = trial->calibration,
                            .seed = options->seed,
                            .resamples = RESAMPLES,
                            .threads = options->threads,
                            .cancel = options->cancel};
-    return evaluate(fitted, stage->view, stage->scope, stage->targets, &how, error);
+    return evaluate(trial->fitted, stage->view, stage->scope, stage->targets, &how, error);
 }
 
 static bool validate_candidate(Chooser *chooser, Candidate *candidate, const Stage *stage,
@@ -103,79 +175,25 @@ static bool validate_candidate(Chooser *chooser, Candidate *candidate, const Sta
 {
     const ListRules excluded = {PURCHASED_EXCLUDE, 0};
     report_progress(chooser, candidate->learner, "validation");
-    g_autoptr(Fitted) fitted = fit_candidate(chooser, candidate, stage, error);
-    if (!fitted)
+    g_autoptr(Fitted) fitted = NULL;
+    if (!try_candidate(chooser, candidate, stage, &fitted, error))
         return false;
-    candidate->validation = judge(chooser, fitted, stage, chooser->rules, false, error);
+    if (candidate->absent)
+        return true;
+    Trial trial = {fitted, stage, NULL};
+    candidate->validation = judge(chooser, &trial, chooser->rules, false, error);
     if (!candidate->validation)
         return false;
-    if (!chooser->options->purchased_auto)
-        return true;
-    candidate->other_way = judge(chooser, fitted, stage, excluded, false, error);
-    return candidate->other_way != NULL;
-}
-
-static bool test_candidate(Chooser *chooser, Candidate *candidate, const Stage *stage,
-                           GError **error)
-{
-    report_progress(chooser, candidate->learner, "test");
-    g_autoptr(Fitted) fitted = fit_candidate(chooser, candidate, stage, error);
-    return fitted &&
-           (candidate->test_any = judge(chooser, fitted, stage, chooser->rules, false, error)) &&
-           (candidate->test_new = judge(chooser, fitted, stage, chooser->rules, true, error));
-}
-
-/* Whether lists may hold what was bought already: when the best of them is better for it. */
-static void decide_rules(Chooser *chooser)
-{
-    double with = 0, without = 0;
-    for (size_t c = 0; c < chooser->n_candidates; c++) {
-        with = MAX(with, chooser->candidates[c].validation->ndcg_ci.mean);
-        without = MAX(without, chooser->candidates[c].other_way->ndcg_ci.mean);
-    }
-    bool allow = with > without;
-    chooser->rules = (ListRules){allow ? PURCHASED_ALLOW : PURCHASED_EXCLUDE, 0};
-    chooser->rules_reason = g_strdup_printf(
-        "On the validation window lists find what people bought %s already purchased products: "
-        "best NDCG@%u %.3f with them, %.3f without.",
-        allow ? "better with" : "at least as well without", chooser->options->k, with, without);
-    for (size_t c = 0; c < chooser->n_candidates && !allow; c++) {
-        Candidate *candidate = &chooser->candidates[c];
-        evaluation_free(candidate->validation);
-        candidate->validation = g_steal_pointer(&candidate->other_way);
-    }
-}
-
-/* *judged is false when the window has nobody to judge by. */
-static bool run_validation(Chooser *chooser, bool *judged, GError **error)
-{
-    const Windows *windows = &chooser->windows;
-    g_auto(Stage) stage = {0};
-    int64_t end = windows->single ? windows->end : windows->test;
-    if (!stage_init(&stage, chooser->raw, windows->validation, end, error))
-        return false;
-    *judged = stage.view->rows.n > 0;
-    for (size_t c = 0; c < chooser->n_candidates && *judged; c++) {
-        if (!validate_candidate(chooser, &chooser->candidates[c], &stage, error))
+    if (chooser->options->purchased_auto) {
+        candidate->other_way = judge(chooser, &trial, excluded, false, error);
+        if (!candidate->other_way)
             return false;
-        *judged = chooser->candidates[c].validation->n_users > 0;
     }
-    if (*judged && chooser->options->purchased_auto)
-        decide_rules(chooser);
-    return true;
-}
-
-static bool run_test(Chooser *chooser, bool *judged, GError **error)
-{
-    const Windows *windows = &chooser->windows;
-    g_auto(Stage) stage = {0};
-    if (!stage_init(&stage, chooser->raw, windows->test, windows->end, error))
-        return false;
-    *judged = stage.view->rows.n > 0;
-    for (size_t c = 0; c < chooser->n_candidates && *judged; c++) {
-        if (!test_candidate(chooser, &chooser->candidates[c], &stage, error))
-            return false;
-        *judged = chooser->candidates[c].test_any->n_users > 0;
+    if (!chooser->best ||
+        candidate->validation->ndcg_ci.mean > chooser->best->validation->ndcg_ci.mean) {
+        fitted_free(chooser->best_fitted);
+        chooser->best_fitted = g_steal_pointer(&fitted);
+        chooser->best = candidate;
     }
     return true;
 }
@@ -187,7 +205,7 @@ static const Candidate *best_of(const Chooser *chooser, bool baselines)
     const Candidate *best = NULL;
     for (size_t c = 0; c < chooser->n_candidates; c++) {
         const Candidate *candidate = &chooser->candidates[c];
-        if (candidate->learner->is_baseline == baselines &&
+        if (candidate->learner->is_baseline == baselines && !candidate->absent &&
             (!best || candidate->validation->ndcg_ci.mean > best->validation->ndcg_ci.mean))
             best = candidate;
     }
@@ -209,16 +227,163 @@ static Interval difference(const Chooser *chooser, const Evaluation *a, const Ev
     return stats_bootstrap_paired(a->ndcg, b->ndcg, a->n_users, RESAMPLES, chooser->options->seed);
 }
 
-static void pick_measured(Chooser *chooser, QualityReport *report)
+/* The best learner when it beats the best baseline outside the interval, else that. */
+static void pick(Chooser *chooser)
 {
-    report->best_baseline = report->chosen = best_of(chooser, true);
-    g_assert(report->best_baseline); /* the table has baselines */
+    chooser->best_baseline = chooser->chosen = best_of(chooser, true);
+    g_assert(chooser->best_baseline); /* the table has baselines */
     const Candidate *challenger = best_of(chooser, false);
     if (challenger &&
-        difference(chooser, challenger->validation, report->best_baseline->validation).low > 0)
-        report->chosen = challenger;
+        difference(chooser, challenger->validation, chooser->best_baseline->validation).low > 0)
+        chooser->chosen = challenger;
+}
+
+static CalibrateOptions calibrating(const Chooser *chooser)
+{
+    const ChooseOptions *options = chooser->options;
+    return (CalibrateOptions){.raw = chooser->raw,
+                              .rules = chooser->rules,
+                              .horizon = options->horizon_days * US_PER_DAY,
+                              .k = options->k,
+                              .seed = options->seed,
+                              .threads = options->threads,
+                              .cancel = options->cancel};
+}
+
+/* The curves that the test window judges. */
+static bool calibrate_on_validation(Chooser *chooser, const Stage *stage, GError **error)
+{
+    g_autoptr(Fitted) again = NULL;
+    if (chooser->best != chooser->chosen) {
+        again = fit_candidate(chooser, chooser->chosen, stage, error);
+        if (!again)
+            return false;
+    }
+    CalibrateMoment moment = {again ? again : chooser->best_fitted, stage->view, stage->scope,
+                              stage->targets};
+    CalibrateOptions options = calibrating(chooser);
+    g_autoptr(Samples) samples = samples_new(&moment, &options, error);
+    bool good = samples && calibration_fit(&moment, samples, &chooser->calibration, error);
+    g_clear_pointer(&chooser->best_fitted, fitted_free);
+    return good;
+}
+
+static bool report_calibration(Chooser *chooser, const CalibrateMoment *moment,
+                               const Samples *samples, GError **error)
+{
+    CalibrateOptions options = calibrating(chooser);
+    g_auto(Buffer) text;
+    buffer_init(&text);
+    JsonWriter json;
+    json_writer_init(&json, &text);
+    if (!calibration_aim(chooser->calibration, moment, samples, &options, error) ||
+        !calibration_report(chooser->calibration, moment, samples, &options, &json, error))
+        return false;
+    chooser->calibration_report = g_strdup(buffer_text(&text));
+    return true;
+}
+
+/* Reports the curves at hand, which the lists on test are judged by, and makes those of later. */
+static bool calibrate_on_test(Chooser *chooser, Trial *trial, GError **error)
+{
+    const Stage *stage = trial->stage;
+    CalibrateMoment moment = {trial->fitted, stage->view, stage->scope, stage->targets};
+    CalibrateOptions options = calibrating(chooser);
+    g_autoptr(Samples) samples = samples_new(&moment, &options, error);
+    if (!samples)
+        return false;
+    if (chooser->calibration && !report_calibration(chooser, &moment, samples, error))
+        return false;
+    calibration_free(chooser->judged_by);
+    chooser->judged_by = g_steal_pointer(&chooser->calibration);
+    trial->calibration = chooser->judged_by;
+    return calibration_fit(&moment, samples, &chooser->calibration, error);
+}
+
+static bool test_candidate(Chooser *chooser, Candidate *candidate, const Stage *stage,
+                           GError **error)
+{
+    report_progress(chooser, candidate->learner, "test");
+    g_autoptr(Fitted) fitted = NULL;
+    if (!try_candidate(chooser, candidate, stage, &fitted, error))
+        return false;
+    if (candidate->absent)
+        return true;
+    Trial trial = {fitted, stage, NULL};
+    bool calibrates = candidate == chooser->chosen && !chooser->windows.none;
+    return (!calibrates || calibrate_on_test(chooser, &trial, error)) &&
+           (candidate->test_any = judge(chooser, &trial, chooser->rules, false, error)) &&
+           (candidate->test_new = judge(chooser, &trial, chooser->rules, true, error));
+}
+
+/* Whether lists may hold what was bought already: when the best of them is better for it. */
+static void decide_rules(Chooser *chooser)
+{
+    double with = 0, without = 0;
+    for (size_t c = 0; c < chooser->n_candidates; c++) {
+        if (chooser->candidates[c].absent)
+            continue;
+        with = MAX(with, chooser->candidates[c].validation->ndcg_ci.mean);
+        without = MAX(without, chooser->candidates[c].other_way->ndcg_ci.mean);
+    }
+    bool allow = with > without;
+    chooser->rules = (ListRules){allow ? PURCHASED_ALLOW : PURCHASED_EXCLUDE, 0};
+    chooser->rules_reason = g_strdup_printf(
+        "On the validation window lists find what people bought %s already purchased products: "
+        "best NDCG@%u %.3f with them, %.3f without.",
+        allow ? "better with" : "at least as well without", chooser->options->k, with, without);
+    for (size_t c = 0; c < chooser->n_candidates && !allow; c++) {
+        Candidate *candidate = &chooser->candidates[c];
+        evaluation_free(candidate->validation);
+        candidate->validation = g_steal_pointer(&candidate->other_way);
+    }
+}
+
+/* *judged is false when the window has nobody to judge by. */
+static bool run_validation(Chooser *chooser, bool *judged, GError **error)
+{
+    const Windows *windows = &chooser->windows;
+    g_auto(Stage) stage = {0};
+    if (!validation_init(&stage, chooser, error))
+        return false;
+    *judged = stage.view->rows.n > 0;
+    for (size_t c = 0; c < chooser->n_candidates && *judged; c++) {
+        Candidate *candidate = &chooser->candidates[c];
+        if (!validate_candidate(chooser, candidate, &stage, error))
+            return false;
+        *judged = candidate->absent || candidate->validation->n_users > 0;
+    }
+    if (!*judged)
+        return true;
+    if (chooser->options->purchased_auto)
+        decide_rules(chooser);
+    pick(chooser);
+    return windows->single || windows->none || calibrate_on_validation(chooser, &stage, error);
+}
+
+static bool run_test(Chooser *chooser, bool *judged, GError **error)
+{
+    g_auto(Stage) stage = {0};
+    if (!test_init(&stage, chooser, error))
+        return false;
+    *judged = stage.view->rows.n > 0;
+    for (size_t c = 0; c < chooser->n_candidates && *judged; c++) {
+        Candidate *candidate = &chooser->candidates[c];
+        if (!test_candidate(chooser, candidate, &stage, error))
+            return false;
+        *judged = candidate->absent || candidate->test_any->n_users > 0;
+    }
+    return true;
+}
+
+static void pick_measured(Chooser *chooser, QualityReport *report)
+{
+    report->best_baseline = chooser->best_baseline;
+    report->chosen = chooser->chosen;
     for (size_t c = 0; c < chooser->n_candidates; c++) {
         Candidate *candidate = &chooser->candidates[c];
+        if (candidate->absent)
+            continue;
         candidate->against =
             difference(chooser, candidate->test_any, report->best_baseline->test_any);
     }
@@ -262,8 +427,12 @@ static bool pick_unmeasured(Chooser *chooser, QualityReport *report, GError **er
             g_strdup(repeats ? "Nothing could be measured; some people bought a product again."
                              : "Nothing could be measured; nobody bought a product again.");
     }
+    g_clear_pointer(&chooser->best_fitted, fitted_free);
+    g_clear_pointer(&chooser->calibration, calibration_free);
+    g_clear_pointer(&chooser->calibration_report, g_free);
     for (size_t c = 0; c < chooser->n_candidates; c++) { /* half a measurement would mislead */
         Candidate *candidate = &chooser->candidates[c];
+        candidate->absent = false;
         g_clear_pointer(&candidate->validation, evaluation_free);
         g_clear_pointer(&candidate->test_any, evaluation_free);
         g_clear_pointer(&candidate->test_new, evaluation_free);
@@ -295,16 +464,18 @@ static void chooser_init(Chooser *chooser, const Dataset *raw, const ChooseOptio
     }
 }
 
-static Choice *choice_new(const Chooser *chooser, QualityReport *report, GError **error)
+static Choice *choice_new(Chooser *chooser, QualityReport *report, GError **error)
 {
     report->rules = chooser->rules;
     report->rules_reason = chooser->rules_reason;
+    report->calibration = chooser->calibration_report;
     g_autoptr(Choice) choice = g_new0(Choice, 1);
     choice->learner = report->chosen->learner;
     choice->rules = chooser->rules;
     choice->windows = chooser->windows;
     choice->grade = quality_grade(report, &choice->reason);
     choice->report = quality_write(report, choice->grade, choice->reason, error);
+    choice->calibration = g_steal_pointer(&chooser->calibration);
     return choice->report ? g_steal_pointer(&choice) : NULL;
 }
 
@@ -318,8 +489,8 @@ Choice *choose_learner(const Dataset *raw, const ChooseOptions *options, GError 
     }
     g_auto(Chooser) chooser = {0};
     chooser_init(&chooser, raw, options);
-    bool measured = !chooser.windows.none;
-    if (measured && !run_validation(&chooser, &measured, error))
+    bool measured = true;
+    if (!run_validation(&chooser, &measured, error))
         return NULL;
     if (measured && !run_test(&chooser, &measured, error))
         return NULL;
@@ -343,6 +514,7 @@ void choice_free(Choice *choice)
         return;
     g_free(choice->reason);
     g_free(choice->report);
+    calibration_free(choice->calibration);
     g_free(choice);
 }
 

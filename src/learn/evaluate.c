@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "learn/calibrate.h"
 #include "math/parallel.h"
 #include "math/rng.h"
 #include "math/topk.h"
@@ -280,9 +281,12 @@ static bool judge_block(void *context, uint64_t begin, uint64_t end, unsigned wo
     Scratch *scratch = &judge->scratch[worker];
     judge->fitted->learner->score_users(judge->fitted, judge->evaluation->user + begin,
                                         (uint32_t)(end - begin), scratch->tile);
-    for (uint64_t at = begin; at < end; at++)
-        judge_user(judge, (uint32_t)at, scratch->tile + (at - begin) * judge->view->n_items,
-                   scratch);
+    for (uint64_t at = begin; at < end; at++) {
+        float *scores = scratch->tile + (at - begin) * judge->view->n_items;
+        if (judge->options->calibration && calibration_reorders(judge->options->calibration))
+            calibration_map_items(judge->options->calibration, scores);
+        judge_user(judge, (uint32_t)at, scores, scratch);
+    }
     return true;
 }
 

@@ -1,5 +1,7 @@
 #include "quality_report.h"
 
+#include <string.h>
+
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -125,7 +127,8 @@ static void write_windows(const QualityReport *report, JsonWriter *writer)
     write_time(writer, "validation_from", !windows->none, windows->validation);
     write_time(writer, "test_from", !windows->none, windows->test);
     write_time(writer, "test_to", !windows->none, windows->end);
-    write_bool(writer, "single", windows->single);
+    write_bool(writer, "single", windows->single && !windows->none);
+    write_bool(writer, "by_lot", windows->none && report->measured);
     json_end_object(writer);
 }
 
@@ -218,9 +221,16 @@ char *quality_write(const QualityReport *report, char grade, const char *reason,
     write_text(&writer, "reason", reason);
     json_key(&writer, "candidates");
     json_begin_array(&writer);
-    for (size_t c = 0; c < report->n_candidates; c++)
-        write_candidate(report, &report->candidates[c], &writer);
+    for (size_t c = 0; c < report->n_candidates; c++) {
+        if (!report->candidates[c].absent)
+            write_candidate(report, &report->candidates[c], &writer);
+    }
     json_end_array(&writer);
+    json_key(&writer, "calibration");
+    if (report->calibration)
+        json_raw(&writer, report->calibration, strlen(report->calibration));
+    else
+        json_null(&writer);
     json_end_object(&writer);
     if (buffer.failed) {
         error_set(error, ERR_NO_MEMORY, "no memory for the quality report");

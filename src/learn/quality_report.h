@@ -16,6 +16,7 @@ typedef struct Candidate {
     Evaluation *other_way;  /* while `auto` is open: with purchased products left out */
     Evaluation *test_any, *test_new;
     Interval against; /* NDCG minus the best baseline's, on test_any */
+    bool absent;      /* it cannot learn from this data */
 } Candidate;
 
 typedef struct QualityReport {
@@ -28,6 +29,7 @@ typedef struct QualityReport {
     ListRules rules;
     char *rules_reason;
     bool measured;
+    const char *calibration; /* JSON, or NULL */
     Interval over_popularity; /* of the chosen one, NDCG on test_any */
 } QualityReport;
 

@@ -4,12 +4,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "math/parallel.h"
 #include "ranked_booster.h"
 #include "ranked_groups.h"
 #include "ranked_lessons.h"
 #include "ranked_model.h"
+
+#define HORIZON_DAYS 30
 
 /* A candidate's probability is at least the first, everything else at most the second. */
 #define CANDIDATE_MIN 2e-6f
@@ -37,7 +40,8 @@ static void rank_user(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t 
 static void ranked_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
 {
     const Ranked *ranked = (const Ranked *)fitted;
-    Desk *desk = desks_new(fitted->n_items, ranked->longest_history, 1, NULL);
+    Desk *desk = desks_new(fitted->n_items, ranked->longest_history,
+                           MIN(n, desk_users(fitted->n_items)), 1, NULL);
     if (!desk)
         g_error("no memory to rank");
     for (uint32_t from = 0; from < n; from += desk->n_users) {
@@ -47,6 +51,24 @@ static void ranked_score_users(const Fitted *fitted, const uint32_t *users, uint
             rank_user(ranked, desk, users[from + u], u,
                       tile + (size_t)(from + u) * fitted->n_items);
     }
+    desks_free(desk, 1);
+}
+
+static void ranked_score_pairs(const Fitted *fitted, uint32_t user, const uint32_t *items,
+                               uint32_t n, float *scores)
+{
+    const Ranked *ranked = (const Ranked *)fitted;
+    uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
+    Desk *desk = desks_new(fitted->n_items, ranked->longest_history, 1, 1, NULL);
+    if (!desk)
+        g_error("no memory to rank");
+    g_autofree float *features = g_new(float, (size_t)MAX(n, 1) * n_features);
+    desk_score(desk, ranked->recallers, &user, 1);
+    desk_propose(desk, ranked->recallers, ranked->state, user, 0);
+    desk_describe(desk, ranked->recallers, ranked->state, user, 0, items, n, features);
+    forest_sum(ranked->forest, features, n, n_features, scores);
+    for (uint32_t i = 0; i < n; i++)
+        scores[i] = probability(scores[i]);
     desks_free(desk, 1);
 }
 
@@ -162,10 +184,10 @@ static bool find_places(Ranked *ranked, const FitContext *context, GError **erro
     ranked->place = kept_new0(ranked->fitted.n_users * width, sizeof(float), error);
     if (!ranked->place)
         return false;
-    Placing placing = {
-        .ranked = ranked,
-        .desks = desks_new(ranked->fitted.n_items, ranked->longest_history, threads, error),
-        .block = desk_users(ranked->fitted.n_items)};
+    Placing placing = {.ranked = ranked,
+                       .desks = desks_new(ranked->fitted.n_items, ranked->longest_history,
+                                          desk_users(ranked->fitted.n_items), threads, error),
+                       .block = desk_users(ranked->fitted.n_items)};
     if (!placing.desks)
         return false;
     bool good = parallel_for(ranked->fitted.n_users, placing.block, threads, place_block, &placing,
@@ -211,7 +233,8 @@ static bool learn(Ranked *ranked, const Dataset *source, const FitContext *conte
 
 static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    LessonOptions options = {0};
+    LessonOptions options = {.horizon = context->horizon > 0 ? context->horizon
+                                                             : HORIZON_DAYS * US_PER_DAY};
     options.n_windows = lessons_windows(view, context->as_of, &options.horizon);
     if (options.n_windows == 0) {
         error_set(error, ERR_INVALID,
@@ -278,9 +301,12 @@ const Learner learner_ranked = {
              "2016",
     .is_baseline = false,
     .is_personal = true,
+    .is_probability = true,
+    .candidate_min = CANDIDATE_MIN,
     .fit = ranked_fit,
     .score_users = ranked_score_users,
     .score_items = ranked_score_items,
+    .score_pairs = ranked_score_pairs,
     .save = ranked_save,
     .load = ranked_load,
     .describe = ranked_describe,

@@ -18,8 +18,8 @@
 
 /* Scratch of one thread. */
 typedef struct Search {
-    float *sum; /* n_items */
-    Scored *work, *best;
+    float *sum;    /* n_items, zeros between items */
+    Scored *found; /* n_items */
 } Search;
 
 typedef struct Neighbours {
@@ -36,8 +36,7 @@ static void neighbours_clear(Neighbours *neighbours)
 {
     for (unsigned t = 0; neighbours->search && t < neighbours->threads; t++) {
         g_free(neighbours->search[t].sum);
-        g_free(neighbours->search[t].work);
-        g_free(neighbours->search[t].best);
+        g_free(neighbours->search[t].found);
     }
     g_free(neighbours->search);
     g_free(neighbours->n_found);
@@ -60,32 +59,45 @@ static bool neighbours_alloc(Neighbours *neighbours, unsigned threads, GError **
     for (unsigned t = 0; t < neighbours->threads; t++) {
         Search *search = &neighbours->search[t];
         search->sum = kept_new0(n_items, sizeof(float), error);
-        search->work = g_new(Scored, 2 * NEIGHBOURS);
-        search->best = g_new(Scored, NEIGHBOURS);
-        if (!search->sum)
+        search->found = kept_new0(n_items, sizeof(Scored), error);
+        if (!search->sum || !search->found)
             return false;
     }
     return true;
 }
 
-static void find_neighbours(const Neighbours *neighbours, uint32_t item, Search *search)
+/* The products that a buyer of the item bought, each once. */
+static size_t find_met(const Neighbours *neighbours, uint32_t item, Search *search)
 {
     const FeatureState *state = neighbours->state;
     const Csr *buyers = neighbours->buyers;
-    memset(search->sum, 0, state->n_items * sizeof(float));
+    size_t n = 0;
     for (uint64_t e = buyers->start[item]; e < buyers->start[item + 1]; e++) {
         uint32_t user = buyers->column[e];
-        for (uint64_t p = state->pair_start[user]; p < state->pair_start[user + 1]; p++)
-            search->sum[state->pair_item[p]] += buyers->value[e];
+        for (uint64_t p = state->pair_start[user]; p < state->pair_start[user + 1]; p++) {
+            uint32_t other = state->pair_item[p];
+            if (search->sum[other] == 0)
+                search->found[n++].index = other;
+            search->sum[other] += buyers->value[e];
+        }
     }
-    search->sum[item] = 0;
-    for (uint32_t other = 0; other < state->n_items; other++)
-        search->sum[other] /= sqrtf(neighbours->norm[item] * neighbours->norm[other]) + SHRINKAGE;
-    size_t n = topk_select(search->sum, state->n_items, NEIGHBOURS, search->work,
-                           neighbours->found + (size_t)item * NEIGHBOURS);
-    const Scored *found = neighbours->found + (size_t)item * NEIGHBOURS;
-    while (n > 0 && found[n - 1].score <= 0)
-        n--;
+    return n;
+}
+
+/* Work by what was bought together, not by the size of the catalogue. */
+static void find_neighbours(const Neighbours *neighbours, uint32_t item, Search *search)
+{
+    size_t met = find_met(neighbours, item, search), n = 0;
+    for (size_t i = 0; i < met; i++) {
+        uint32_t other = search->found[i].index;
+        float norm = sqrtf(neighbours->norm[item] * neighbours->norm[other]) + SHRINKAGE;
+        if (other != item)
+            search->found[n++] = (Scored){other, search->sum[other] / norm};
+        search->sum[other] = 0;
+    }
+    topk_first(search->found, n, MIN(n, NEIGHBOURS));
+    n = MIN(n, NEIGHBOURS);
+    memcpy(neighbours->found + (size_t)item * NEIGHBOURS, search->found, n * sizeof(Scored));
     neighbours->n_found[item] = (uint32_t)n;
 }
 

@@ -9,21 +9,6 @@
 #include "base/error.h"
 #include "math/parallel.h"
 
-/* Until every program that links this folder links XGBoost too. */
-#pragma weak XGBGetLastError
-#pragma weak XGBoosterCreate
-#pragma weak XGBoosterDumpModelEx
-#pragma weak XGBoosterPredictFromDense
-#pragma weak XGBoosterFeatureScore
-#pragma weak XGBoosterFree
-#pragma weak XGBoosterSetParam
-#pragma weak XGBoosterUpdateOneIter
-#pragma weak XGDMatrixFree
-#pragma weak XGDMatrixSetDenseInfo
-#pragma weak XGProxyDMatrixCreate
-#pragma weak XGProxyDMatrixSetDataDense
-#pragma weak XGQuantileDMatrixCreateFromCallback
-
 const BoosterParams booster_defaults = {
     .depth = 6,
     .rounds = 600,
@@ -327,5 +312,6 @@ Forest *booster_learn(const Lessons *lessons, const BoosterParams *params,
         for (uint32_t f = 0; f < lessons->n_features; f++)
             gain[f] += committee.member[b].gain[f];
     }
+    forest_prepare(forest);
     return g_steal_pointer(&forest);
 }

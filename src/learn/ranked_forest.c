@@ -4,6 +4,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "ranked_forest_lanes.h"
+
+/* Fewer rows than this walk faster than 64 are looked at together. */
+#define WIDE_MIN   2u
+#define NARROW_MIN 8u
 
 /* Rows that walk down a tree together, so that their loads overlap. */
 #define ROWS 8u
@@ -145,12 +150,27 @@ void forest_free(Forest *forest)
         return;
     g_free(forest->root);
     g_free(forest->node);
+    forest_forget(forest);
+}
+
+void forest_forget(Forest *forest)
+{
+    if (!forest)
+        return;
+    forest_lanes_free(forest->lanes);
     g_free(forest);
+}
+
+void forest_prepare(Forest *forest)
+{
+    forest_lanes_free(forest->lanes);
+    forest->lanes = forest_lanes_new(forest);
 }
 
 void forest_join(Forest *forest, const Forest *other, float factor)
 {
     uint32_t base = (uint32_t)forest->n_nodes;
+    g_clear_pointer(&forest->lanes, forest_lanes_free);
     forest->root = g_renew(uint32_t, forest->root, forest->n_trees + other->n_trees + 1);
     forest->node = g_renew(ForestNode, forest->node, forest->n_nodes + other->n_nodes + 1);
     for (uint32_t tree = 0; tree < other->n_trees; tree++)
@@ -200,8 +220,8 @@ static void walk_together(const Forest *forest, uint32_t root, const float *rows
         sums[r] += forest->node[at[r]].value;
 }
 
-void forest_sum(const Forest *forest, const float *rows, uint32_t n, uint32_t n_features,
-                float *sums)
+static void walk_all(const Forest *forest, const float *rows, uint32_t n, uint32_t n_features,
+                     float *sums)
 {
     memset(sums, 0, n * sizeof *sums);
     uint32_t together = n - n % ROWS;
@@ -214,6 +234,18 @@ void forest_sum(const Forest *forest, const float *rows, uint32_t n, uint32_t n_
         for (uint32_t tree = 0; tree < forest->n_trees; tree++)
             sums[r] += walk(forest, forest->root[tree], rows + (size_t)r * n_features);
     }
+}
+
+void forest_sum(const Forest *forest, const float *rows, uint32_t n, uint32_t n_features,
+                float *sums)
+{
+    bool wide = forest_lanes_wide();
+    uint32_t rest = n % FOREST_LANES < (wide ? WIDE_MIN : NARROW_MIN) ? n % FOREST_LANES : 0;
+    uint32_t together = forest->lanes ? n - rest : 0;
+    if (together > 0)
+        forest_lanes_sum(forest->lanes, wide, rows, together, n_features, sums);
+    walk_all(forest, rows + (size_t)together * n_features, n - together, n_features,
+             sums + together);
 }
 
 float forest_probability(float sum)

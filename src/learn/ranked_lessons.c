@@ -11,16 +11,25 @@
 #include "math/rng.h"
 
 #define WINDOWS          3u
-#define HORIZON_DAYS     30
 #define HELD_SHARE       0.15
 /* One negative in so many is kept, and weighs as much. */
-#define NEGATIVES        4u
+#define NEGATIVES        10u
 /* Users of all windows together are drawn by lot so that about so many rows result. */
-#define ROWS_MAX         2500000.0
-#define ROWS_PER_USER    130.0
+#define ROWS_MAX         750000.0
+#define ROWS_PER_USER    60.0
 #define BOUGHT_MIN       50u
 #define LOT_STREAM       0x6c6f7473u
 #define NEGATIVES_STREAM 0x6e656761u
+#define SHARED_NAME      "ranked lessons"
+
+/* The lessons of one window. */
+typedef struct TaughtWindow {
+    unsigned refs;
+    int64_t from, horizon;
+    unsigned n_windows; /* together with which it was drawn */
+    uint32_t n_features;
+    GArray *taught, *held; /* of Lesson */
+} TaughtWindow;
 
 /* One window while its users are described. */
 typedef struct Window {
@@ -40,7 +49,7 @@ unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon)
     if (view->rows.n == 0 || as_of <= view->first)
         return 0;
     int64_t span = as_of - view->first;
-    *horizon = MIN(HORIZON_DAYS * US_PER_DAY, span / 3 / US_PER_DAY * US_PER_DAY);
+    *horizon = MIN(*horizon, span / 3 / US_PER_DAY * US_PER_DAY);
     if (*horizon <= 0)
         return 0;
     return (unsigned)CLAMP(span / *horizon - 1, 0, WINDOWS);
@@ -51,6 +60,35 @@ static void lesson_clear(Lesson *lesson)
     g_free(lesson->features);
     g_free(lesson->label);
     g_free(lesson->weight);
+}
+
+static void clear_all(GArray *lessons)
+{
+    for (guint i = 0; i < lessons->len; i++)
+        lesson_clear(&g_array_index(lessons, Lesson, i));
+    g_array_unref(lessons);
+}
+
+static void taught_window_unref(void *data)
+{
+    TaughtWindow *window = data;
+    if (--window->refs > 0)
+        return;
+    clear_all(window->taught);
+    clear_all(window->held);
+    g_free(window);
+}
+
+static TaughtWindow *taught_window_new(int64_t from, const LessonOptions *options)
+{
+    TaughtWindow *window = g_new(TaughtWindow, 1);
+    *window = (TaughtWindow){.refs = 1,
+                             .from = from,
+                             .horizon = options->horizon,
+                             .n_windows = options->n_windows,
+                             .taught = g_array_new(FALSE, FALSE, sizeof(Lesson)),
+                             .held = g_array_new(FALSE, FALSE, sizeof(Lesson))};
+    return window;
 }
 
 static bool is_bought(const Csr *bought, uint32_t user, uint32_t item)
@@ -159,15 +197,11 @@ static bool teach_block(void *context, uint64_t begin, uint64_t end, unsigned wo
     return true;
 }
 
-static void keep(Lessons *lessons, GArray *kept, Lesson *blocks, uint64_t n)
+static void keep(GArray *kept, Lesson *blocks, uint64_t n)
 {
     for (uint64_t b = 0; b < n; b++) {
-        if (blocks[b].n == 0)
-            continue;
-        for (uint32_t r = 0; r < blocks[b].n; r++)
-            lessons->n_bought += blocks[b].label[r] > 0;
-        lessons->n_rows += blocks[b].n;
-        g_array_append_val(kept, blocks[b]);
+        if (blocks[b].n > 0)
+            g_array_append_val(kept, blocks[b]);
     }
 }
 
@@ -185,7 +219,7 @@ static uint32_t *find_users(const Dataset *view, int64_t as_of, double share, ui
     return users;
 }
 
-static bool teach_window(Lessons *lessons, Window *window, const FitContext *context,
+static bool teach_window(TaughtWindow *result, Window *window, const FitContext *context,
                          GError **error)
 {
     uint64_t most = 0;
@@ -193,7 +227,7 @@ static bool teach_window(Lessons *lessons, Window *window, const FitContext *con
         most = MAX(most, window->state->pair_start[u + 1] - window->state->pair_start[u]);
     window->threads = parallel_threads(context->threads);
     window->block = desk_users(window->state->n_items);
-    window->desks = desks_new(window->state->n_items, most, window->threads, error);
+    window->desks = desks_new(window->state->n_items, most, window->block, window->threads, error);
     if (!window->desks)
         return false;
     uint64_t n_blocks = (window->n_users + window->block - 1) / window->block;
@@ -201,18 +235,19 @@ static bool teach_window(Lessons *lessons, Window *window, const FitContext *con
     window->held = g_new0(Lesson, n_blocks + 1);
     bool good = parallel_for(window->n_users, window->block, context->threads, teach_block, window,
                              context->cancel, error);
-    keep(lessons, lessons->taught, window->taught, n_blocks);
-    keep(lessons, lessons->held, window->held, n_blocks);
+    keep(result->taught, window->taught, n_blocks);
+    keep(result->held, window->held, n_blocks);
     g_free(window->taught);
     g_free(window->held);
     desks_free(window->desks, window->threads);
     return good;
 }
 
-/* As of `from`, with what was bought in the horizon after it. */
-static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
-                       const FitContext *context, const LessonOptions *options, GError **error)
+/* As of the window's beginning, with what was bought in the horizon after it. */
+static bool fill_window(TaughtWindow *result, const Dataset *source, const FitContext *context,
+                        const LessonOptions *options, GError **error)
 {
+    int64_t from = result->from;
     g_autoptr(Dataset) view = dataset_before(source, from, error);
     if (!view)
         return false;
@@ -234,14 +269,71 @@ static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
     if (!users || !bought || !(recallers = recallers_fit(view, &at, error)) ||
         !(state = feature_state_new(view, &how, error)))
         return false;
-    lessons->n_features = features_count(state, recallers->n);
+    result->n_features = features_count(state, recallers->n);
     Window window = {.recallers = recallers,
                      .state = state,
                      .bought = bought,
                      .users = users,
                      .n_users = n_users,
                      .seed = context->seed};
-    return teach_window(lessons, &window, context, error);
+    return teach_window(result, &window, context, error);
+}
+
+/* One that an earlier fit described; a new reference, or NULL. */
+static TaughtWindow *find_window(const FitContext *context, int64_t from,
+                                 const LessonOptions *options)
+{
+    GPtrArray *known = fit_shared_get(context->shared, SHARED_NAME);
+    for (guint w = 0; known && w < known->len; w++) {
+        TaughtWindow *window = g_ptr_array_index(known, w);
+        if (window->from != from || window->horizon != options->horizon ||
+            window->n_windows != options->n_windows)
+            continue;
+        window->refs++;
+        return window;
+    }
+    return NULL;
+}
+
+static void use_lessons(Lessons *lessons, GArray *used, const GArray *of_window)
+{
+    for (guint i = 0; i < of_window->len; i++) {
+        const Lesson *lesson = &g_array_index(of_window, Lesson, i);
+        for (uint32_t r = 0; r < lesson->n; r++)
+            lessons->n_bought += lesson->label[r] > 0;
+        lessons->n_rows += lesson->n;
+        g_array_append_val(used, *lesson);
+    }
+}
+
+static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
+                       const FitContext *context, const LessonOptions *options, GError **error)
+{
+    TaughtWindow *window = find_window(context, from, options);
+    bool is_known = window != NULL;
+    if (!window)
+        window = taught_window_new(from, options);
+    g_ptr_array_add(lessons->windows, window);
+    if (!is_known && !fill_window(window, source, context, options, error))
+        return false;
+    lessons->n_features = MAX(lessons->n_features, window->n_features);
+    use_lessons(lessons, lessons->taught, window->taught);
+    use_lessons(lessons, lessons->held, window->held);
+    return true;
+}
+
+/* The next fit of the same choice overlaps with this one. */
+static void share(const Lessons *lessons, const FitContext *context)
+{
+    if (!context->shared)
+        return;
+    GPtrArray *kept = g_ptr_array_new_with_free_func(taught_window_unref);
+    for (guint w = 0; w < lessons->windows->len; w++) {
+        TaughtWindow *window = g_ptr_array_index(lessons->windows, w);
+        window->refs++;
+        g_ptr_array_add(kept, window);
+    }
+    fit_shared_set(context->shared, SHARED_NAME, kept, (GDestroyNotify)g_ptr_array_unref);
 }
 
 Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,
@@ -250,11 +342,13 @@ Lessons *lessons_new(const Dataset *source, const FitContext *context, const Les
     g_autoptr(Lessons) lessons = g_new0(Lessons, 1);
     lessons->taught = g_array_new(FALSE, FALSE, sizeof(Lesson));
     lessons->held = g_array_new(FALSE, FALSE, sizeof(Lesson));
+    lessons->windows = g_ptr_array_new_with_free_func(taught_window_unref);
     for (unsigned w = 1; w <= options->n_windows; w++) {
         if (!add_window(lessons, source, context->as_of - w * options->horizon, context, options,
                         error))
             return NULL;
     }
+    share(lessons, context);
     if (lessons->n_bought < BOUGHT_MIN || lessons->taught->len == 0 || lessons->held->len == 0) {
         error_set(error, ERR_INVALID,
                   "too few purchases came after what is known of their buyers "
@@ -271,18 +365,12 @@ uint64_t lessons_bytes(uint32_t n_users)
     return (uint64_t)(rows * FEATURES_MAX * (sizeof(float) + 4));
 }
 
-static void clear_all(GArray *lessons)
-{
-    for (guint i = 0; i < lessons->len; i++)
-        lesson_clear(&g_array_index(lessons, Lesson, i));
-    g_array_unref(lessons);
-}
-
 void lessons_free(Lessons *lessons)
 {
     if (!lessons)
         return;
-    clear_all(lessons->taught);
-    clear_all(lessons->held);
+    g_array_unref(lessons->taught);
+    g_array_unref(lessons->held);
+    g_ptr_array_unref(lessons->windows);
     g_free(lessons);
 }

@@ -18,8 +18,9 @@ typedef struct Lesson {
 
 typedef struct Lessons {
     uint32_t n_features;
-    GArray *taught, *held; /* of Lesson: to learn from, and of other users to stop by */
+    GArray *taught, *held; /* of Lesson, the windows': to learn from, and of other users to stop by */
     uint64_t n_rows, n_bought;
+    GPtrArray *windows; /* that they are of; a later fit finds them in FitContext.shared */
 } Lessons;
 
 typedef struct LessonOptions {
@@ -28,7 +29,8 @@ typedef struct LessonOptions {
     const Groupings *groupings;
 } LessonOptions;
 
-/* How long a window is, and how many there are before as_of; 0 when the data is too short. */
+/* How many windows there are before as_of; 0 when the data is too short. *horizon: how long one is,
+ * in: as long as wanted, out: as long as the data allows. */
 unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon);
 
 /* For lessons_free(). ERR_INVALID when too little was bought to learn from. */

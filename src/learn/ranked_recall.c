@@ -81,9 +81,10 @@ uint64_t desk_bytes(uint32_t n_items)
                     sizeof(Affinity));
 }
 
-static bool desk_init(Desk *desk, uint32_t n_items, uint64_t longest_history, GError **error)
+static bool desk_init(Desk *desk, uint32_t n_items, uint64_t longest_history, uint32_t n_users,
+                      GError **error)
 {
-    desk->n_users = desk_users(n_items);
+    desk->n_users = n_users;
     for (uint32_t r = 0; r < RECALLERS_MAX; r++) {
         desk->tile[r] = kept_new0((uint64_t)desk->n_users * n_items, sizeof(float), error);
         if (!desk->tile[r])
@@ -98,11 +99,12 @@ static bool desk_init(Desk *desk, uint32_t n_items, uint64_t longest_history, GE
     return desk->bought && desk->proposed && desk->affinity && desk->item;
 }
 
-Desk *desks_new(uint32_t n_items, uint64_t longest_history, unsigned threads, GError **error)
+Desk *desks_new(uint32_t n_items, uint64_t longest_history, uint32_t n_users, unsigned threads,
+                GError **error)
 {
     Desk *desks = g_new0(Desk, threads);
     for (unsigned t = 0; t < threads; t++) {
-        if (!desk_init(&desks[t], n_items, longest_history, error)) {
+        if (!desk_init(&desks[t], n_items, longest_history, n_users, error)) {
             desks_free(desks, threads);
             return NULL;
         }

@@ -48,8 +48,9 @@ typedef struct Desk {
     float place[RECALLERS_MAX][PLACES]; /* scores at the places of the user in hand */
 } Desk;
 
-/* Desks for that many threads; for desks_free(). */
-Desk *desks_new(uint32_t n_items, uint64_t longest_history, unsigned threads, GError **error);
+/* Desks for that many threads, each with room for n_users; for desks_free(). */
+Desk *desks_new(uint32_t n_items, uint64_t longest_history, uint32_t n_users, unsigned threads,
+                GError **error);
 void desks_free(Desk *desks, unsigned threads);
 uint64_t desk_bytes(uint32_t n_items);
 

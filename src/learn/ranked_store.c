@@ -45,7 +45,7 @@ static void list_arrays(Ranked *ranked, KeptArrays *arrays)
 static void forget_arrays(Ranked *ranked)
 {
     g_free(ranked->state);
-    g_free(ranked->forest);
+    forest_forget(ranked->forest);
     g_free(ranked->groupings);
 }
 
@@ -316,6 +316,7 @@ static bool is_sound(Ranked *ranked, GError **error)
         return damaged("groups", error);
     if (!forest_is_sound(ranked->forest, features_count(state, ranked->recallers->n)))
         return damaged("trees", error);
+    forest_prepare(ranked->forest);
     return rest_is_sound(ranked) || damaged("scores", error);
 }
 

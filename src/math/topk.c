@@ -44,10 +44,15 @@ static void sift_down(Scored *list, size_t n, size_t at)
     }
 }
 
-static void heap_sort(Scored *list, size_t n)
+void topk_heap(Scored *list, size_t n)
 {
     for (size_t i = n / 2; i-- > 0;)
         sift_down(list, n, i);
+}
+
+static void heap_sort(Scored *list, size_t n)
+{
+    topk_heap(list, n);
     for (size_t end = n; end-- > 1;) {
         swap(&list[0], &list[end]);
         sift_down(list, end, 0);
@@ -178,7 +183,20 @@ size_t topk_select(const float *scores, size_t n, size_t k, Scored *work, Scored
     return kept;
 }
 
+void topk_heap_replace(Scored *list, size_t n, Scored entry)
+{
+    list[0] = entry;
+    sift_down(list, n, 0);
+}
+
 void topk_sort(Scored *list, size_t n)
 {
     sort_rounds(list, n, round_limit(n));
+}
+
+void topk_first(Scored *list, size_t n, size_t k)
+{
+    if (k > 0 && k < n)
+        select_first(list, n, k);
+    topk_sort(list, MIN(k, n));
 }

@@ -9,6 +9,7 @@
 #define CANDIDATES_MAX   3
 #define SHOWN_CHARACTERS 60
 #define STRINGS_ITEM_MAX 200
+#define SHOP_TEXT_MAX    10240
 #define LARGEST_INTEGER  9007199254740992.0 /* 2^53 */
 #define TIME_HINT        "send 2011-11-10 or 2011-11-10T08:26:00Z"
 
@@ -221,8 +222,12 @@ static bool check_count(const Place *place, const cJSON *value, size_t *n)
 
 static bool read_strings(const Place *place, const cJSON *value)
 {
-    static const Field item_field = {
-        .name = "element", .type = FIELD_STRING, .min = 1, .max = STRINGS_ITEM_MAX};
+    bool is_of_shop = place->field->absent != 0;
+    const Field item_field = {.name = "element",
+                              .type = FIELD_STRING,
+                              .min = 1,
+                              .max = is_of_shop ? SHOP_TEXT_MAX : STRINGS_ITEM_MAX,
+                              .absent = is_of_shop};
     size_t n, i = 0;
     if (!check_count(place, value, &n))
         return false;

@@ -6,9 +6,21 @@ static bool is_none(const Field *field, double number)
     return number == field->absent && (number < field->min || number > field->max);
 }
 
+static bool is_left_out(const Field *field, const void *at);
+
+static bool is_empty(const FieldTable *table, const void *from)
+{
+    for (size_t i = 0; i < table->n_fields; i++)
+        if (!is_left_out(&table->fields[i], (const char *)from + table->fields[i].offset))
+            return false;
+    return true;
+}
+
 static bool is_left_out(const Field *field, const void *at)
 {
     switch (field->type) {
+    case FIELD_OBJECT:
+        return field->absent != 0 && is_empty(field->table, at);
     case FIELD_STRING:
     case FIELD_SLUG:
     case FIELD_STRINGS:

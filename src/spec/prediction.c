@@ -7,12 +7,16 @@
 #define REASON_MAX     500
 #define EXCLUDED_MAX   100
 #define ATTRIBUTES_MAX 200
+#define COLUMN_MAX     63
+#define VALUES_MAX     100
+#define IDS_MAX        1000
 #define SEED_MAX       9007199254740991.0 /* 2^53 - 1: what JSON carries exactly */
 
 static const char *const type_names[] = {"product_recommendations", NULL};
 static const char *const purchased_names[] = {"auto", "exclude", "allow", "exclude_within", NULL};
 
 #define IN_MODELS(member)     .offset = offsetof(PredictionModels, member)
+#define IN_PRODUCTS(member)   .offset = offsetof(ExcludedProducts, member)
 #define IN_EXCLUDED(member)   .offset = offsetof(ExcludedPeriod, member)
 #define IN_PERIOD(member)     .offset = offsetof(TrainingPeriod, member)
 #define IN_PREDICTION(member) .offset = offsetof(Prediction, member)
@@ -27,10 +31,20 @@ static const Field models_members[] = {
 static const FieldTable models_table = {
     "PredictionModels", sizeof(PredictionModels), models_members, G_N_ELEMENTS(models_members)};
 
+static const Field products_members[] = {
+    {.name = "column", .type = FIELD_STRING,  IN_PRODUCTS(column), .min = 1, .max = COLUMN_MAX},
+    {.name = "values", .type = FIELD_STRINGS, IN_PRODUCTS(values), .min = 1, .max = VALUES_MAX, .absent = 1},
+    {.name = "ids",    .type = FIELD_STRINGS, IN_PRODUCTS(ids),    .min = 1, .max = IDS_MAX, .absent = 1},
+};
+
+static const FieldTable products_table = {
+    "ExcludedProducts", sizeof(ExcludedProducts), products_members, G_N_ELEMENTS(products_members)};
+
 static const Field excluded_members[] = {
-    {.name = "from",   .type = FIELD_TIME,   IN_EXCLUDED(from),   .required = true},
-    {.name = "to",     .type = FIELD_TIME,   IN_EXCLUDED(to),     .required = true},
-    {.name = "reason", .type = FIELD_STRING, IN_EXCLUDED(reason), .max = REASON_MAX},
+    {.name = "from",     .type = FIELD_TIME,   IN_EXCLUDED(from),   .required = true},
+    {.name = "to",       .type = FIELD_TIME,   IN_EXCLUDED(to),     .required = true},
+    {.name = "reason",   .type = FIELD_STRING, IN_EXCLUDED(reason), .max = REASON_MAX},
+    {.name = "products", .type = FIELD_OBJECT, IN_EXCLUDED(products), .table = &products_table, .absent = 1},
 };
 
 static const FieldTable excluded_table = {
@@ -75,13 +89,36 @@ static bool check_order(int64_t from, int64_t to, const char *pointer, Faults *f
     return false;
 }
 
-static bool check_period(const TrainingPeriod *period, Faults *faults)
+/* Nothing that is sent as a filter may come to mean every line. */
+static bool check_products(const cJSON *products, size_t period, Faults *faults)
+{
+    if (!cJSON_IsObject(products))
+        return true;
+    bool column = body_has(products, "column"), values = body_has(products, "values");
+    if (column == values && (column || body_has(products, "ids")))
+        return true;
+    const char *member = "", *hint = "leave \"products\" out to exclude every line of the period";
+    const char *detail = "\"products\" needs \"column\" with \"values\", or \"ids\"";
+    if (column != values) {
+        member = column ? "/values" : "/column";
+        detail = column ? "\"column\" needs \"values\"" : "\"values\" needs \"column\"";
+        hint = "GET /v1/predictions/{prediction}/columns lists them after a training";
+    }
+    g_autofree char *pointer = g_strdup_printf("/period/excluded/%zu/products%s", period, member);
+    faults_add(faults, pointer, "required", hint, NULL, "%s", detail);
+    return false;
+}
+
+static bool check_period(const cJSON *body, const TrainingPeriod *period, Faults *faults)
 {
     bool ok = check_order(period->from, period->to, "/period/to", faults);
-    for (size_t i = 0; i < period->n_excluded; i++) {
+    const cJSON *list = json_member(json_member(body, "period"), "excluded");
+    const cJSON *sent = list ? list->child : NULL;
+    for (size_t i = 0; sent && i < period->n_excluded; i++, sent = sent->next) {
         const ExcludedPeriod *excluded = &period->excluded[i];
         g_autofree char *pointer = g_strdup_printf("/period/excluded/%zu/to", i);
         ok &= check_order(excluded->from, excluded->to, pointer, faults);
+        ok &= check_products(json_member(sent, "products"), i, faults);
     }
     return ok;
 }
@@ -111,7 +148,7 @@ Prediction *prediction_read(const cJSON *body, Faults *faults)
     if (!cJSON_IsObject(body))
         return NULL;
     ok &= body_complete_id(body, prediction->name, PREDICTION_ID_MAX, &prediction->id, faults);
-    ok &= check_period(&prediction->period, faults);
+    ok &= check_period(body, &prediction->period, faults);
     ok &= check_purchased(body, prediction, faults);
     return ok ? g_steal_pointer(&prediction) : NULL;
 }

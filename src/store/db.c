@@ -106,23 +106,22 @@ PGresult *db_query(PGconn *connection, const char *sql, int n, const char *const
     return NULL;
 }
 
-/* A row matches a SQLSTATE that begins with it; the first match counts. */
-static ErrorCode code_of(const char *state, const char *message)
+/* A row matches a SQLSTATE that begins with it; the first match counts. 57014 is a statement that
+ * the server ended before its time, at its timeout or because somebody there said so: only words,
+ * in the server's language, would tell which. What we cancel ourselves we know without asking. */
+static ErrorCode code_of(const char *state)
 {
     static const struct {
         const char *state;
         ErrorCode code;
     } rows[] = {
-        {"57P", ERR_UNAVAILABLE}, {"08", ERR_UNAVAILABLE}, {"53100", ERR_NO_SPACE},
-        {"53", ERR_UNAVAILABLE},  {"55P03", ERR_TIMEOUT},  {"23505", ERR_CONFLICT},
-        {"40001", ERR_CONFLICT},  {"40P01", ERR_CONFLICT}, {"0A000", ERR_INVALID},
-        {"22", ERR_INVALID},      {"23", ERR_INVALID},     {"25006", ERR_INVALID},
-        {"3F000", ERR_INVALID},   {"42", ERR_INVALID},     {"54", ERR_INVALID},
-        {"P0", ERR_INVALID}, /* RAISE in a function of the shop's */
+        {"57014", ERR_TIMEOUT},  {"57P", ERR_UNAVAILABLE}, {"08", ERR_UNAVAILABLE},
+        {"53100", ERR_NO_SPACE}, {"53", ERR_UNAVAILABLE},  {"55P03", ERR_TIMEOUT},
+        {"23505", ERR_CONFLICT}, {"40001", ERR_CONFLICT},  {"40P01", ERR_CONFLICT},
+        {"0A000", ERR_INVALID},  {"22", ERR_INVALID},      {"23", ERR_INVALID},
+        {"25006", ERR_INVALID},  {"3F000", ERR_INVALID},   {"42", ERR_INVALID},
+        {"54", ERR_INVALID},     {"P0", ERR_INVALID}, /* RAISE in a function of the shop's */
     };
-    /* One SQLSTATE for both: only the words tell a request from statement_timeout. */
-    if (strcmp(state, "57014") == 0)
-        return strstr(message, "user request") ? ERR_CANCELLED : ERR_TIMEOUT;
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
         if (g_str_has_prefix(state, rows[i].state))
             return rows[i].code;
@@ -141,8 +140,7 @@ bool db_error(PGconn *connection, const PGresult *result, const char *what, GErr
     if (!message)
         message = result ? PQresultErrorMessage(result) : PQerrorMessage(connection);
     g_autofree char *line = g_strndup(message, strcspn(message, "\n"));
-    error_set(error, code_of(state ? state : "", message), "%s: %s", what,
-              line[0] ? line : "no result");
+    error_set(error, code_of(state ? state : ""), "%s: %s", what, line[0] ? line : "no result");
     return false;
 }
 

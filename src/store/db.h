@@ -22,10 +22,11 @@ PGresult *db_query(PGconn *connection, const char *sql, int n, const char *const
                    GError **error);
 
 /* Sets `error` from what failed last: ERR_UNAVAILABLE when the connection is broken, the server is
- * going down or starting, or is short of something (53xxx), ERR_CANCELLED (57014 by request),
- * ERR_TIMEOUT (statement_timeout, 55P03), ERR_CONFLICT (23505, 40001, 40P01), ERR_NO_SPACE (53100),
- * ERR_INVALID for what the shop's data or description causes (0A000, 22xxx, 23xxx, 42xxx with 42501
- * and its object, 54xxx, P0xxx), else ERR_INTERNAL. `what` begins the message. Returns false. */
+ * going down or starting, or is short of something (53xxx), ERR_TIMEOUT (57014: a statement ended
+ * by statement_timeout or at the server; 55P03), ERR_CONFLICT (23505, 40001, 40P01), ERR_NO_SPACE
+ * (53100), ERR_INVALID for what the shop's data or description causes (0A000, 22xxx, 23xxx, 42xxx
+ * with 42501 and its object, 54xxx, P0xxx), else ERR_INTERNAL. `what` begins the message. Returns
+ * false. */
 bool db_error(PGconn *connection, const PGresult *result, const char *what, GError **error);
 
 /* A quoted identifier, for g_free(). */

@@ -1,6 +1,7 @@
 #include "store/doctor.h"
 
 #include "doctor_checks.h"
+#include "doctor_excluded.h"
 #include "source_session.h"
 
 #define EXACT_ROWS 5e6 /* more are not counted but taken from the planner */
@@ -10,7 +11,8 @@ static bool examine(Examination *examination, GError **error)
     return examination_measure(examination, error) && check_rows(examination, MODEL_USERS, error) &&
            check_rows(examination, MODEL_PRODUCTS, error) &&
            check_rows(examination, MODEL_EVENTS, error) && check_sets(examination, error) &&
-           check_shape(examination, error) && check_columns(examination, MODEL_USERS, error) &&
+           check_shape(examination, error) && check_excluded(examination, error) &&
+           check_columns(examination, MODEL_USERS, error) &&
            check_columns(examination, MODEL_PRODUCTS, error) &&
            check_columns(examination, MODEL_EVENTS, error);
 }

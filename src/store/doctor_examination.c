@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "doctor_excluded.h"
 #include "source_roles.h"
 #include "source_session.h"
 
@@ -49,17 +50,16 @@ static void set_column(Examination *examination, int type, const char *word, con
     examination_set_word(examination, word, g_steal_pointer(&sql));
 }
 
-/* The text that the reader would make of a key, near enough to join by. */
-static char *canonical(const Examination *examination, int type, const RelationColumn *column,
-                       bool as_text)
+char *examination_text(const Examination *examination, int model, const RelationColumn *column)
 {
-    g_autofree char *sql = qualified(examination, type, column);
-    if (!as_text)
-        return g_steal_pointer(&sql);
-    return column->category == 'N' && strchr(column->type, 'n') != NULL &&
-                   g_str_has_prefix(column->type, "numeric")
-               ? g_strdup_printf("trim_scale(%s)::text", sql)
-               : g_strdup_printf("%s::text", sql);
+    g_autofree char *sql = qualified(examination, model, column);
+    if (column->category == 'N' && g_str_has_prefix(column->type, "numeric"))
+        return g_strdup_printf("trim_scale(%s)::text", sql);
+    if (g_str_has_prefix(column->type, "timestamp"))
+        return g_strdup_printf("regexp_replace(to_char(%s, 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), "
+                               "'\\.?0+$', '') || 'Z'",
+                               sql);
+    return g_strdup_printf("%s::text", sql);
 }
 
 static void set_join(Examination *examination, int type, const char *events_word,
@@ -72,8 +72,11 @@ static void set_join(Examination *examination, int type, const char *events_word
         return;
     bool as_text = of_event->oid != key->oid;
     examination_set_word(examination, events_word,
-                         canonical(examination, MODEL_EVENTS, of_event, as_text));
-    examination_set_word(examination, word, canonical(examination, type, key, as_text));
+                         as_text ? examination_text(examination, MODEL_EVENTS, of_event)
+                                 : qualified(examination, MODEL_EVENTS, of_event));
+    examination_set_word(examination, word,
+                         as_text ? examination_text(examination, type, key)
+                                 : qualified(examination, type, key));
 }
 
 static char *moment(int64_t us)
@@ -97,9 +100,8 @@ static void set_period(Examination *examination)
     if (period->to != INT64_MIN)
         g_string_append_printf(sql, " AND %s < %s", time, to);
     for (size_t i = 0; i < period->n_excluded; i++) {
-        g_autofree char *begin = moment(period->excluded[i].from);
-        g_autofree char *end = moment(period->excluded[i].to);
-        g_string_append_printf(sql, " AND NOT (%s >= %s AND %s < %s)", time, begin, time, end);
+        g_autofree char *excluded = excluded_condition(examination, &period->excluded[i]);
+        g_string_append_printf(sql, " AND NOT (%s)", excluded);
     }
     examination_set_word(examination, "period", g_strdup(sql->str));
 }

@@ -66,6 +66,10 @@ bool examination_measure(Examination *examination, GError **error);
 /* The template with its words; NULL when it has a word for what is not mapped. For g_free(). */
 char *examination_expand(const Examination *examination, const char *template);
 
+/* A column of a model as the text that the reader makes of it, near enough to compare; for
+ * g_free(). */
+char *examination_text(const Examination *examination, int model, const RelationColumn *column);
+
 void examination_set_word(Examination *examination, const char *word, char *takes_text);
 
 /* One query under a savepoint. When it takes too long or the data defies it, *result is NULL and a

@@ -49,17 +49,23 @@ static const SetCheck checks[] = {
      "WHERE NOT EXISTS (SELECT FROM {events} WHERE {e.user_key} = {u.key} AND {e.time} > {year} "
      "AND {e.time} <= {future} AND {e.quantity} > 0)",
      "users without a purchase in the last year of the data get the popular products"},
-    /* Days that stand out against the median of the eight weeks around them, joined to runs: what a
-     * sale or a clearance looks like. Ready to be pasted into period.excluded. */
+    /* Days that stand out against the eight weeks around them, against all days and the days of the
+     * same name (a shop may live from its Saturdays), joined to runs over the days it was open:
+     * what a sale or a clearance looks like. Ready to be pasted into period.excluded. */
     {"exceptional_period", FINDING_INFO, MODEL_EVENTS, MODEL_EVENTS,
      "WITH days AS (SELECT date_trunc('day', {e.time}) AS day, count(*) AS rows FROM {events} "
-     "WHERE {period} AND {e.quantity} > 0 AND {e.time} <= {future} AND isfinite({e.time}) "
-     "GROUP BY 1), "
-     "judged AS (SELECT day, rows, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY near.rows) "
-     "FROM days AS near WHERE near.day BETWEEN days.day - interval '28 days' "
-     "AND days.day + interval '28 days') AS usual FROM days), "
-     "odd AS (SELECT day, rows, usual, day - row_number() OVER (ORDER BY day) * interval '1 day' "
-     "AS run FROM judged WHERE rows >= 3 * usual AND rows >= 30) "
+     "WHERE {period} AND {e.quantity} > 0 AND isfinite({e.time}) GROUP BY 1), "
+     "placed AS (SELECT day, rows, extract(isodow FROM day) AS weekday, "
+     "row_number() OVER (ORDER BY day) AS place FROM days), "
+     "judged AS (SELECT day, rows, place, (SELECT greatest("
+     "percentile_cont(0.5) WITHIN GROUP (ORDER BY near.rows), "
+     "CASE WHEN count(*) FILTER (WHERE near.weekday = own.weekday) >= 4 THEN "
+     "percentile_cont(0.5) WITHIN GROUP (ORDER BY near.rows) "
+     "FILTER (WHERE near.weekday = own.weekday) END) FROM placed AS near "
+     "WHERE near.day BETWEEN own.day - interval '28 days' AND own.day + interval '28 days') "
+     "AS usual FROM placed AS own), "
+     "odd AS (SELECT day, rows, usual, place - row_number() OVER (ORDER BY day) AS run "
+     "FROM judged WHERE rows >= 3 * usual AND rows >= 30) "
      "SELECT format('from %s to %s: %s times the usual order lines of a day', min(day)::date, "
      "max(day)::date + 1, round((avg(rows / usual))::numeric, 1)) AS sample, "
      "sum(rows)::bigint AS n FROM odd GROUP BY run",

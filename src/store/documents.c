@@ -1,6 +1,7 @@
 #include "store/documents.h"
 
 #include "base/error.h"
+#include "documents_replace.h"
 #include "state.h"
 
 #define COLUMNS "id, body, revision, " STATE_TIME("created_at") ", " STATE_TIME("updated_at")
@@ -38,8 +39,7 @@ static void set_not_found(DocumentKind kind, const char *id, GError **error)
     error_set(error, ERR_NOT_FOUND, "there is no %s \"%s\"", kinds[kind], id);
 }
 
-/* Why a change found no row of that revision: it is gone, or it changed. */
-static void set_missed(Store *store, DocumentKind kind, const char *id, GError **error)
+void documents_set_missed(Store *store, DocumentKind kind, const char *id, GError **error)
 {
     g_autoptr(Document) now = documents_get(store, kind, id, error);
     if (now)
@@ -58,7 +58,7 @@ Document *documents_create(Store *store, DocumentKind kind, const char *id, cons
     if (!result)
         return NULL;
     if (PQntuples(result) == 0) {
-        error_set(error, ERR_CONFLICT, "there is a %s \"%s\" already", kinds[kind], id);
+        error_set(error, ERR_CONFLICT, "%s \"%s\" exists already", kinds[kind], id);
         return NULL;
     }
     return first_row(result);
@@ -99,19 +99,30 @@ Documents *documents_list(Store *store, DocumentKind kind, const char *after, si
     return documents;
 }
 
+/* $1 to $4: kind, id, the revision that it must have, the body. */
+static const char REPLACE[] = "UPDATE document SET body = $4, revision = revision + 1, "
+                              "updated_at = now() WHERE kind = $1 AND id = $2 AND revision = $3 "
+                              "RETURNING " COLUMNS;
+
+Document *documents_replace_row(PGconn *connection, DocumentKind kind, const char *id,
+                                int64_t revision, const char *body, GError **error)
+{
+    g_autofree char *expected = g_strdup_printf("%" G_GINT64_FORMAT, revision);
+    const char *values[] = {kinds[kind], id, expected, body};
+    g_autoptr(PGresult) result = db_query(connection, REPLACE, 4, values, error);
+    return result && PQntuples(result) == 1 ? first_row(result) : NULL;
+}
+
 Document *documents_replace(Store *store, DocumentKind kind, const char *id, int64_t revision,
                             const char *body, GError **error)
 {
-    static const char sql[] = "UPDATE document SET body = $4, revision = revision + 1, "
-                              "updated_at = now() WHERE kind = $1 AND id = $2 AND revision = $3 "
-                              "RETURNING " COLUMNS;
     g_autofree char *expected = g_strdup_printf("%" G_GINT64_FORMAT, revision);
     const char *values[] = {kinds[kind], id, expected, body};
-    g_autoptr(PGresult) result = state_query(store, sql, 4, values, error);
+    g_autoptr(PGresult) result = state_query(store, REPLACE, 4, values, error);
     if (!result)
         return NULL;
     if (PQntuples(result) == 0) {
-        set_missed(store, kind, id, error);
+        documents_set_missed(store, kind, id, error);
         return NULL;
     }
     return first_row(result);
@@ -129,7 +140,7 @@ bool documents_remove(Store *store, DocumentKind kind, const char *id, int64_t r
         return false;
     if (PQntuples(result) == 1)
         return true;
-    set_missed(store, kind, id, error);
+    documents_set_missed(store, kind, id, error);
     return false;
 }
 

@@ -6,10 +6,11 @@
 #include "base/error.h"
 #include "state.h"
 
-#define LINES_KEPT   "200"
-#define ATTEMPTS_MAX "5" /* lost ones */
-#define TEXT_MAX     2000
-#define RACES_MAX    8
+#define LINES_KEPT    "200"
+#define ATTEMPTS_MAX  "5" /* lost ones */
+#define FINISHERS_MAX 5
+#define TEXT_MAX      2000
+#define RACES_MAX     8
 
 // clang-format off
 #define COLUMNS                                                                                    \
@@ -19,6 +20,12 @@
 
 /* In the transaction of the change: nobody is woken for what was not committed. */
 #define NOTIFY "pg_notify('shortlist_jobs', '')"
+
+/* The job's version exists: it is too late to cancel, what is left is for some attempt to finish. */
+#define IS_SAVED                                                                                   \
+    "EXISTS (SELECT FROM version AS saved WHERE saved.prediction = job.prediction "                \
+    "AND saved.version = job.version AND saved.job = job.id)"
+#define IS_STOPPED "(cancel_requested AND NOT " IS_SAVED ")"
 
 /* $1 to $3: the fence of every write by a worker. */
 #define MINE "id = $1 AND owner = $2 AND attempt = $3::integer AND state = 'running'"
@@ -154,11 +161,12 @@ Jobs *jobs_list(Store *store, const char *prediction, const char *state, const c
 
 Job *jobs_cancel(Store *store, const char *id, GError **error)
 {
-    static const char sql[] = "WITH hit AS (UPDATE job SET cancel_requested = true, "
-                              "state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END, "
-                              "finished_at = CASE state WHEN 'queued' THEN now() END "
-                              "WHERE id = $1 AND state IN ('queued', 'running') RETURNING *) "
-                              "SELECT " COLUMNS ", " NOTIFY " FROM hit";
+    static const char sql[] =
+        "WITH hit AS (UPDATE job SET cancel_requested = true, "
+        "state = CASE WHEN state = 'queued' AND NOT " IS_SAVED " THEN 'cancelled' ELSE state END, "
+        "finished_at = CASE WHEN state = 'queued' AND NOT " IS_SAVED " THEN now() END "
+        "WHERE id = $1 AND state IN ('queued', 'running') RETURNING *) "
+        "SELECT " COLUMNS ", " NOTIFY " FROM hit";
     if (!g_uuid_string_is_valid(id)) {
         set_not_found(id, error);
         return NULL;
@@ -180,11 +188,11 @@ static bool end_abandoned(Store *store, GError **error)
 {
     static const char sql[] =
         "WITH abandoned AS (SELECT id FROM job WHERE state = 'running' AND lease_until <= now() "
-        "AND (cancel_requested OR lost + 1 >= " ATTEMPTS_MAX ") FOR UPDATE SKIP LOCKED), "
+        "AND (" IS_STOPPED " OR lost + 1 >= " ATTEMPTS_MAX ") FOR UPDATE SKIP LOCKED), "
         "ended AS (UPDATE job SET lost = lost + 1, finished_at = now(), eta_seconds = NULL, "
-        "state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'failed' END, "
-        "error_code = CASE WHEN NOT cancel_requested THEN 'worker_lost' END, "
-        "error_message = CASE WHEN NOT cancel_requested THEN 'the worker stopped in each "
+        "state = CASE WHEN " IS_STOPPED " THEN 'cancelled' ELSE 'failed' END, "
+        "error_code = CASE WHEN NOT " IS_STOPPED " THEN 'worker_lost' END, "
+        "error_message = CASE WHEN NOT " IS_STOPPED " THEN 'the worker stopped in each "
         "of " ATTEMPTS_MAX " attempts' END "
         "WHERE id IN (SELECT id FROM abandoned) RETURNING id) SELECT " NOTIFY " FROM ended";
     g_autoptr(PGresult) result = state_query(store, sql, 0, NULL, error);
@@ -201,6 +209,7 @@ static PGresult *claim_oldest(Store *store, const char *owner, uint32_t lease_ms
         "ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) "
         "UPDATE job SET state = 'running', owner = $1, attempt = attempt + 1, "
         "lost = lost + (state = 'running')::int, stage = 'starting', eta_seconds = NULL, "
+        "cancel_requested = " IS_STOPPED ", "
         "lease_until = now() + $2::bigint * interval '1 millisecond', "
         "started_at = coalesce(started_at, now()), "
         "version = CASE WHEN version IS NULL AND kind = 'training' THEN 1 + greatest("
@@ -334,17 +343,40 @@ bool jobs_release(Store *store, const Job *job, GError **error)
 {
     static const char sql[] =
         "WITH given AS (UPDATE job SET owner = NULL, lease_until = NULL, eta_seconds = NULL, "
-        "state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, "
-        "stage = CASE WHEN cancel_requested THEN stage ELSE 'queued' END, "
-        "finished_at = CASE WHEN cancel_requested THEN now() END WHERE " MINE
+        "state = CASE WHEN " IS_STOPPED " THEN 'cancelled' ELSE 'queued' END, "
+        "stage = CASE WHEN " IS_STOPPED " THEN stage ELSE 'queued' END, "
+        "finished_at = CASE WHEN " IS_STOPPED " THEN now() END WHERE " MINE
         " RETURNING id) SELECT " NOTIFY " FROM given";
     g_autoptr(PGresult) result = write_mine(store, job, sql, 0, NULL, error);
     return result != NULL;
 }
 
+/* *saved: the version of the job exists. */
+static bool find_saved(Store *store, const Job *job, bool *saved, GError **error)
+{
+    static const char sql[] = "SELECT (" IS_SAVED ")::int AS saved FROM job WHERE id = $1";
+    g_autoptr(PGresult) result = state_query(store, sql, 1, (const char *[]){job->id}, error);
+    *saved = result && PQntuples(result) == 1 && db_int(result, 0, "saved");
+    return result != NULL;
+}
+
+/* A cancel that came too late gives the job back, but not for ever: where the version's file is not
+ * to be found an attempt is a whole training, and somebody wants that to end. */
+static bool is_given_back(Store *store, const Job *job, JobState state, bool *given, GError **error)
+{
+    *given = false;
+    return state != JOB_CANCELLED || job->attempt >= FINISHERS_MAX ||
+           find_saved(store, job, given, error);
+}
+
 bool jobs_fail(Store *store, const Job *job, JobState state, const char *code, const char *message,
                GError **error)
 {
+    bool given;
+    if (!is_given_back(store, job, state, &given, error))
+        return false;
+    if (given)
+        return jobs_release(store, job, error);
     static const char sql[] = END "error_code = $5, error_message = $6" END_OF_MINE;
     g_autofree char *text = state_text(message, TEXT_MAX);
     bool failed = state == JOB_FAILED;

@@ -12,12 +12,14 @@
     extern const char symbol[] __attribute__((visibility("hidden")))
 
 EMBED(schema_001, "src/store/schema/001_foundation.sql");
+EMBED(schema_002, "src/store/schema/002_remap.sql");
 
 static const struct {
     const char *name;
     const char *sql;
 } steps[] = {
     {"foundation", schema_001},
+    {"remap", schema_002},
 };
 
 #define NEWEST ((int)G_N_ELEMENTS(steps))

@@ -80,24 +80,23 @@ static char *loading_name(PGconn *connection, const OutputNames *names)
     return output_qualified(connection, names, name);
 }
 
-static void append16(Buffer *out, uint16_t value)
+static char *put16(char *at, uint16_t value)
 {
     uint16_t wire = GUINT16_TO_BE(value);
-    buffer_append(out, &wire, sizeof wire);
+    return mempcpy(at, &wire, sizeof wire);
 }
 
-static void append32(Buffer *out, uint32_t value)
+static char *put32(char *at, uint32_t value)
 {
     uint32_t wire = GUINT32_TO_BE(value);
-    buffer_append(out, &wire, sizeof wire);
+    return mempcpy(at, &wire, sizeof wire);
 }
 
-static void append_real(Buffer *out, float value)
+static char *put_real(char *at, float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    append32(out, sizeof bits);
-    append32(out, bits);
+    return put32(put32(at, sizeof bits), bits);
 }
 
 static bool start_copy(Output *output, const OutputOptions *options, GError **error)
@@ -208,21 +207,18 @@ static bool set_user(Output *output, const OutputRow *row, GError **error)
 }
 
 /* UUIDv5 of the name, RFC 4122 section 4.3; a quarter faster than uuid_generate_sha1(). */
-static void append_uuid(Output *output, const Buffer *name)
+static void make_uuid(const Output *output, const Buffer *name, guint8 digest[SHA1_BYTES])
 {
-    guint8 digest[SHA1_BYTES];
-    gsize length = sizeof digest;
+    gsize length = SHA1_BYTES;
     g_checksum_reset(output->sha1);
     g_checksum_update(output->sha1, output->namespace, sizeof output->namespace);
     g_checksum_update(output->sha1, (const guchar *)name->data, (gssize)name->length);
     g_checksum_get_digest(output->sha1, digest, &length);
     digest[6] = (digest[6] & 0x0f) | 0x50;
     digest[8] = (digest[8] & 0x3f) | 0x80;
-    append32(&output->chunk, sizeof(uuid_t));
-    buffer_append(&output->chunk, digest, sizeof(uuid_t));
 }
 
-static void append_primary_key(Output *output, uint16_t ranking)
+static void make_primary_key(Output *output, uint16_t ranking, guint8 key[SHA1_BYTES])
 {
     char digits[RANK_DIGITS];
     uint32_t at = RANK_DIGITS;
@@ -234,30 +230,47 @@ static void append_primary_key(Output *output, uint16_t ranking)
     buffer_append(&output->user_name, digits + at, RANK_DIGITS - at);
     if (output->user_name.failed)
         return;
-    append_uuid(output, &output->user_name);
+    make_uuid(output, &output->user_name, key);
     output->user_name.length = length;
+}
+
+/* All that comes before the product. */
+static void append_keys(Output *output, uint16_t ranking)
+{
+    guint8 key[SHA1_BYTES] = {0};
+    make_primary_key(output, ranking, key);
+    char *at = buffer_extend(&output->chunk, sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uuid_t));
+    if (!at)
+        return;
+    at = put32(put16(at, COLUMNS), sizeof(uuid_t));
+    memcpy(at, key, sizeof(uuid_t));
+    buffer_append(&output->chunk, output->user.data, output->user.length);
+}
+
+/* All that comes behind the product. A field is its length and its bytes. */
+static void append_values(Buffer *chunk, const OutputRow *row)
+{
+    static const size_t prefix = sizeof(uint32_t);
+    bool is_null = isnan(row->probability);
+    uint32_t source_length = (uint32_t)strlen(row->source);
+    char *at = buffer_extend(chunk, prefix + sizeof(uint16_t) + prefix + sizeof(float) + prefix +
+                                        (is_null ? 0 : sizeof(float)) + prefix + source_length);
+    if (!at)
+        return;
+    at = put16(put32(at, sizeof(int16_t)), row->ranking);
+    at = put_real(at, row->score);
+    at = is_null ? put32(at, UINT32_MAX) : put_real(at, row->probability);
+    memcpy(put32(at, source_length), row->source, source_length);
 }
 
 static bool append_row(Output *output, const OutputRow *row, GError **error)
 {
-    Buffer *chunk = &output->chunk;
     if (!set_user(output, row, error))
         return false;
-    append16(chunk, COLUMNS);
-    append_primary_key(output, row->ranking);
-    buffer_append(chunk, output->user.data, output->user.length);
-    if (!key_encode(output->item_type, row->item, row->item_length, chunk))
+    append_keys(output, row->ranking);
+    if (!key_encode(output->item_type, row->item, row->item_length, &output->chunk))
         return wrong_key("product", output->item_type, row->item, row->item_length, error);
-    append32(chunk, sizeof(int16_t));
-    append16(chunk, row->ranking);
-    append_real(chunk, row->score);
-    if (isnan(row->probability))
-        append32(chunk, UINT32_MAX);
-    else
-        append_real(chunk, row->probability);
-    uint32_t source_length = (uint32_t)strlen(row->source);
-    append32(chunk, source_length);
-    buffer_append(chunk, row->source, source_length);
+    append_values(&output->chunk, row);
     return true;
 }
 
@@ -315,7 +328,8 @@ bool output_write(Output *output, const OutputRow *rows, size_t n, GError **erro
 
 static bool end_copy(Output *output, GError **error)
 {
-    append16(&output->chunk, UINT16_MAX);
+    static const char trailer[sizeof(uint16_t)] = {'\xff', '\xff'};
+    buffer_append(&output->chunk, trailer, sizeof trailer);
     return send_chunk(output, error) && take_end(output, error);
 }
 

@@ -36,8 +36,12 @@ const char *key_type_sql(KeyType type)
 static void append_field(Buffer *out, const void *bytes, uint32_t length)
 {
     uint32_t prefix = GUINT32_TO_BE(length);
-    buffer_append(out, &prefix, sizeof prefix);
-    buffer_append(out, bytes, length);
+    char *at = buffer_extend(out, sizeof prefix + length);
+    if (!at)
+        return;
+    at = mempcpy(at, &prefix, sizeof prefix);
+    if (length > 0)
+        memcpy(at, bytes, length);
 }
 
 static bool encode_integer(const char *text, uint32_t length, unsigned width, Buffer *out)

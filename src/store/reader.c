@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "reader_copy.h"
 #include "reader_plan.h"
+#include "reader_products.h"
 #include "source_session.h"
 
 #define ROWS_PER_PROGRESS 65536
@@ -199,13 +200,34 @@ static AttributesBuilder *attributes_for(const Model *model)
     return attributes_builder_new(model->n_fields, names, kinds, separators);
 }
 
+/* Nothing is learned from what was to be left out only because a column goes by another name now.
+ */
+static bool check_excluded(const TrainingPeriod *period, const Model *products, GError **error)
+{
+    for (size_t i = 0; i < period->n_excluded; i++)
+        if (!products_check(&period->excluded[i].products, products, error)) {
+            g_prefix_error(error, "period.excluded[%zu]: ", i);
+            return false;
+        }
+    return true;
+}
+
+static Period excluded_period(const ExcludedPeriod *excluded)
+{
+    return (Period){.from = excluded->from,
+                    .to = excluded->to,
+                    .column = excluded->products.column,
+                    .values = (const char *const *)excluded->products.values,
+                    .ids = (const char *const *)excluded->products.ids};
+}
+
 static DatasetBuilder *builder_for(const Model *users, const Model *events, const Model *products,
                                    const Prediction *prediction, const ReaderOptions *reading)
 {
     const TrainingPeriod *period = &prediction->period;
     g_autofree Period *excluded = g_new0(Period, period->n_excluded + 1);
     for (size_t i = 0; i < period->n_excluded; i++)
-        excluded[i] = (Period){period->excluded[i].from, period->excluded[i].to};
+        excluded[i] = excluded_period(&period->excluded[i]);
     DatasetOptions options = {
         .now = reading->now,
         .from = period->from,
@@ -240,6 +262,8 @@ Dataset *reader_load(const SourceSettings *source, const Model *users, const Mod
                      const Model *products, const Prediction *prediction,
                      const ReaderOptions *options, GError **error)
 {
+    if (!check_excluded(&prediction->period, products, error))
+        return NULL;
     g_autoptr(PGconn) connection = session_open(source, error);
     if (connection == NULL)
         return NULL;
@@ -252,4 +276,91 @@ Dataset *reader_load(const SourceSettings *source, const Model *users, const Mod
     if (dataset != NULL && options->progress != NULL)
         options->progress(options->progress_context, 1, reader.rows_read);
     return dataset;
+}
+
+/* ---- only the columns of products that are known ---- */
+
+typedef struct ColumnsReader {
+    Reader reader;
+    const Ids *ids;
+    AttributesBuilder *attributes; /* rows as they come */
+    uint32_t *row_of;              /* per id: its row, IDS_NONE before it came */
+    ReadColumns *columns;
+} ColumnsReader;
+
+static bool add_known(ColumnsReader *of, const ReadPlan *plan, const CopyField *fields,
+                      GError **error)
+{
+    char scratch[COPY_TEXT_MAX];
+    const char *key;
+    size_t length;
+    if (!copy_text(plan->types[0], fields[0], scratch, &key, &length))
+        return too_long(plan, 0, error);
+    uint32_t id = key == NULL || length == 0 ? IDS_NONE : ids_find(of->ids, key, length);
+    if (key == NULL || length == 0 || (id != IDS_NONE && of->row_of[id] != IDS_NONE)) {
+        of->columns->left_out++;
+        return true;
+    }
+    if (id == IDS_NONE) {
+        of->columns->unknown++;
+        return true;
+    }
+    of->row_of[id] = of->columns->found++;
+    return set_attributes(plan, fields, of->row_of[id], of->attributes, error);
+}
+
+static bool load_known(ColumnsReader *of, const ReadPlan *plan, GError **error)
+{
+    CopyStream stream;
+    if (!start(&of->reader, plan, &stream, error))
+        return false;
+    CopyField fields[READER_FIELDS_MAX];
+    for (;;) {
+        char *message = NULL;
+        CopyStep step = copy_stream_next(&stream, fields, &message, error);
+        if (step != COPY_ROW)
+            return step == COPY_END;
+        bool added = add_known(of, plan, fields, error);
+        PQfreemem(message);
+        if (!added)
+            return false;
+        report(&of->reader);
+    }
+}
+
+bool reader_load_columns(const SourceSettings *source, const Model *products, const Ids *ids,
+                         const ReaderOptions *options, ReadColumns *columns, GError **error)
+{
+    uint32_t n_ids = ids_count(ids);
+    *columns = (ReadColumns){0};
+    g_autofree uint32_t *row_of = g_try_new(uint32_t, (size_t)n_ids + 1);
+    if (row_of == NULL) {
+        error_set(error, ERR_NO_MEMORY, "no memory to read the columns of %u products", n_ids);
+        return false;
+    }
+    for (uint32_t id = 0; id < n_ids; id++)
+        row_of[id] = IDS_NONE;
+    g_autoptr(PGconn) connection = session_open(source, error);
+    g_autoptr(ReadPlan) plan =
+        connection == NULL ? NULL : read_plan_new(connection, products, error);
+    if (plan == NULL)
+        return false;
+    g_autoptr(AttributesBuilder) builder = attributes_for(products);
+    ColumnsReader of = {.reader = {connection, options, NULL, plan->rows, 0},
+                        .ids = ids,
+                        .attributes = builder,
+                        .row_of = row_of,
+                        .columns = columns};
+    if (!load_known(&of, plan, error))
+        return false;
+    Attributes *attributes = attributes_builder_finish(builder, columns->found, error);
+    if (attributes != NULL)
+        columns->attributes = attributes_arrange(attributes, row_of, n_ids, error);
+    return columns->attributes != NULL;
+}
+
+void read_columns_clear(ReadColumns *columns)
+{
+    attributes_free(columns->attributes);
+    columns->attributes = NULL;
 }

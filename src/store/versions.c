@@ -1,7 +1,9 @@
 #include "store/versions.h"
 
 #include "base/error.h"
+#include "remaps_queue.h"
 #include "state.h"
+#include "versions_lock.h"
 
 // clang-format off
 #define SHORT_COLUMNS                                                                              \
@@ -54,8 +56,7 @@ static void set_not_found(const char *prediction, int version, GError **error)
     error_set(error, ERR_NOT_FOUND, "prediction \"%s\" has no version %d", prediction, version);
 }
 
-/* One change of what is active at a time: a second waits here, and then sees what the first did. */
-static bool lock_active(PGconn *connection, const char *prediction, GError **error)
+bool versions_lock_active(PGconn *connection, const char *prediction, GError **error)
 {
     static const char sql[] =
         "SELECT pg_advisory_xact_lock(hashtextextended('shortlist active ' || $1, 0))";
@@ -68,8 +69,7 @@ static bool retire_active(PGconn *connection, const char *prediction, GError **e
     return run(connection, sql, 1, &prediction, error);
 }
 
-/* Until the end of the transaction nobody else can claim the job. */
-static bool lock_job(PGconn *connection, const Job *job, GError **error)
+bool versions_lock_job(PGconn *connection, const Job *job, GError **error)
 {
     static const char sql[] =
         "SELECT 1 FROM job WHERE id = $1 AND owner = $2 AND attempt = $3::integer "
@@ -106,8 +106,9 @@ static bool insert_active(PGconn *connection, const Job *job, const Version *ver
 {
     static const char sql[] =
         "WITH made AS (INSERT INTO version (prediction, version, job, learner, grade, card, "
-        "report, "
-        "file, active) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, true) RETURNING 1) "
+        "report, file, active, mapping, revision) SELECT $1, $2::integer, $3::uuid, $4, $5, "
+        "$6::json, $7::json, $8, true, params::jsonb #> '{models,products}', attempt "
+        "FROM job WHERE id = $3::uuid RETURNING 1) "
         "SELECT pg_notify('shortlist_jobs', '') FROM made";
     const char *values[] = {version->prediction, number,        job->id,         version->learner,
                             version->grade,      version->card, version->report, version->file};
@@ -126,12 +127,13 @@ static bool save(PGconn *connection, void *context, GError **error)
     char number[16];
     g_snprintf(number, sizeof number, "%d", version->version);
     bool saved = false;
-    if (!lock_job(connection, saving->job, error) ||
-        !lock_active(connection, version->prediction, error) ||
+    if (!versions_lock_job(connection, saving->job, error) ||
+        !versions_lock_active(connection, version->prediction, error) ||
         !find_saved(connection, saving->job, version, number, &saved, error))
         return false;
     return saved || (retire_active(connection, version->prediction, error) &&
-                     insert_active(connection, saving->job, version, number, error));
+                     insert_active(connection, saving->job, version, number, error) &&
+                     remaps_queue_behind(connection, version->prediction, error));
 }
 
 bool versions_save(Store *store, const Job *job, const Version *version, GError **error)
@@ -194,13 +196,14 @@ static bool activate(PGconn *connection, void *context, GError **error)
     char number[16];
     g_snprintf(number, sizeof number, "%d", activation->version);
     const char *values[] = {activation->prediction, number};
-    if (!lock_active(connection, activation->prediction, error) ||
+    if (!versions_lock_active(connection, activation->prediction, error) ||
         !retire_active(connection, activation->prediction, error))
         return false;
     g_autoptr(PGresult) result = db_query(connection, sql, 2, values, error);
     if (result && PQntuples(result) == 0)
         set_not_found(activation->prediction, activation->version, error);
-    return result && PQntuples(result) == 1;
+    return result && PQntuples(result) == 1 &&
+           remaps_queue_behind(connection, activation->prediction, error);
 }
 
 bool versions_activate(Store *store, const char *prediction, int version, GError **error)

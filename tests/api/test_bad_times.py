@@ -44,7 +44,7 @@ def small(cluster, worker):
 @pytest.fixture(scope="module")
 def large(cluster, worker):
     """A shop whose computing takes long enough to be met; trained once."""
-    shop = bad_times.Shop(cluster, "large").fill(6000, 600, 12).configure(worker.api)
+    shop = bad_times.Shop(cluster, "large").fill(400, 100, 12).configure(worker.api)
     train(worker.api, shop.name)
     return shop
 
@@ -317,7 +317,7 @@ def test_full_disk_fails_the_training_and_spares_the_old_version(services, clust
     disk, mounted = tiny_disk
     service = services("full", SHORTLIST_DATA_DIR=str(disk / "data"))
     service.data = disk / "data"
-    shop = bad_times.Shop(cluster, "brimful").fill(2000, 40, 10).configure(service.api)
+    shop = bad_times.Shop(cluster, "brimful").fill(300, 40, 10).configure(service.api)
     ballast = pathlib.Path(disk / "ballast")
 
     def fill():
@@ -341,7 +341,7 @@ def test_full_disk_fails_the_training_and_spares_the_old_version(services, clust
 def test_file_size_limit_fails_the_training_and_not_the_daemon(services, cluster):
     """F17: a limit of the administrator's is a full disk too, and no signal ends us."""
     service = services("limited")
-    shop = bad_times.Shop(cluster, "limited").fill(2000, 40, 10).configure(service.api)
+    shop = bad_times.Shop(cluster, "limited").fill(300, 40, 10).configure(service.api)
     check_full_disk(service, shop, lambda: limit_files(service, 20000),
                     lambda: limit_files(service, None))
     service.stop()

@@ -21,7 +21,9 @@ GROCERIES = [
      "product_key": "product_id", "time": "transaction_timestamp", "quantity": "quantity",
      "order_key": "basket_id", "price": "sales_value"},
     {"id": "products", "name": "Products", "type": "products", "source": "shop",
-     "table": "journey.products", "primary_key": "product_id",
+     "sql": "SELECT * FROM journey.products WHERE product_id IN "
+            "(SELECT product_id FROM journey.order_lines GROUP BY product_id HAVING count(*) > 3)",
+     "primary_key": "product_id",
      "fields": [{"column": "department"}, {"column": "brand"}, {"column": "product_type"}]},
     {"id": "households", "name": "Households", "type": "users", "source": "shop",
      "table": "journey.households", "primary_key": "household_id", "fields": [{"column": "age"}]},

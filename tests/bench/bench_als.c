@@ -12,27 +12,11 @@
 
 #include <cblas.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "learn/als.h"
 #include "math/parallel.h"
 #include "math/rng.h"
-
-#define GEMM_ORDER 2048
-
-static double seconds_since(int64_t ticks)
-{
-    return (double)(clock_ticks_ns() - ticks) / 1e9;
-}
-
-static void *checked(void *memory)
-{
-    if (!memory) {
-        fprintf(stderr, "bench_als: no memory\n");
-        exit(2);
-    }
-    return memory;
-}
+#include "rates.h"
 
 static Csr *power_law(uint64_t n, uint32_t n_users, uint32_t n_items)
 {
@@ -138,37 +122,6 @@ static void plain_half(const Csr *weights, const SolveParams *params, const Fact
                 gram, (int)own->rank);
     Plain plain = {weights, params, gram, other, own};
     parallel_for(weights->rows, 64, threads, plain_rows, &plain, NULL, NULL);
-}
-
-typedef struct Gemm {
-    float *a, *b, *c;
-} Gemm;
-
-static bool gemm_rows(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
-{
-    const Gemm *gemm = context;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(end - begin), GEMM_ORDER,
-                GEMM_ORDER, 1, gemm->a + begin * GEMM_ORDER, GEMM_ORDER, gemm->b, GEMM_ORDER, 0,
-                gemm->c + begin * GEMM_ORDER, GEMM_ORDER);
-    return true;
-}
-
-/* GFLOP/s of a square product on all threads. */
-static double gemm_rate(unsigned threads)
-{
-    uint64_t n = (uint64_t)GEMM_ORDER * GEMM_ORDER;
-    Gemm gemm = {checked(factors_alloc(n, NULL)), checked(factors_alloc(n, NULL)),
-                 checked(factors_alloc(n, NULL))};
-    double best = 0;
-    for (int run = 0; run < 3; run++) {
-        int64_t started = clock_ticks_ns();
-        parallel_for(GEMM_ORDER, GEMM_ORDER / 8, threads, gemm_rows, &gemm, NULL, NULL);
-        best = MAX(best, 2e-9 * (double)n * GEMM_ORDER / seconds_since(started));
-    }
-    free(gemm.a);
-    free(gemm.b);
-    free(gemm.c);
-    return best;
 }
 
 static Factors *random_factors(uint32_t rows, uint32_t rank)

@@ -1,6 +1,6 @@
 /* Publishing the output table (rows, index, statistics, pointer) against a bare binary COPY of the
  * same bytes into a table without an index, and against that COPY with the same index built by
- * plain SQL after it; in one run, in turns. SHORTLIST_TEST_DB=… bench_output [USERS]     default
+ * plain SQL after it; best of five, in turns. SHORTLIST_TEST_DB=… bench_output [USERS]     default
  * 100,000 users with 10 rows each */
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #define SCHEMA   "shortlist_bench_output"
 #define PER_USER 10
 #define ITEMS    50000
-#define ROUNDS   3
+#define ROUNDS   5
 
 static void stop(const char *what, const char *why)
 {
@@ -156,6 +156,13 @@ static double bare_copy(PGconn *connection, const char *bytes, size_t length, do
     return copied;
 }
 
+/* A function and not MIN(), which would run what it measures a second time. */
+static void keep_least(double *least, double seconds)
+{
+    if (seconds < *least)
+        *least = seconds;
+}
+
 int main(int argc, char **argv)
 {
     long n_users = argc > 1 ? atol(argv[1]) : 100000;
@@ -170,12 +177,12 @@ int main(int argc, char **argv)
     Lists lists = make_lists(n_users);
     double published = G_MAXDOUBLE, bare = G_MAXDOUBLE, keyed = G_MAXDOUBLE;
     for (uint32_t round = 1; round <= ROUNDS; round++) {
-        published = MIN(published, publish(&source, &lists, round));
+        keep_least(&published, publish(&source, &lists, round));
         size_t length;
         g_autofree char *bytes = copy_out(connection, &length);
         double with_keys;
-        bare = MIN(bare, bare_copy(connection, bytes, length, &with_keys));
-        keyed = MIN(keyed, with_keys);
+        keep_least(&bare, bare_copy(connection, bytes, length, &with_keys));
+        keep_least(&keyed, with_keys);
         run(connection, "CHECKPOINT");
     }
     double rows = (double)n_users * PER_USER;

@@ -1,5 +1,8 @@
 #include "shop.h"
 
+#include <math.h>
+
+#include "base/clock.h"
 #include "store/doctor.h"
 
 typedef struct Diagnosis {
@@ -360,6 +363,202 @@ static void F7_rows_are_counted_exactly_when_they_are_few(void **state)
     assert_int_equal(counts.rows, 295);
 }
 
+/* 2011-01-01, a Saturday, and the 119 days after it, with as many order lines each as `lines` (SQL
+ * over the day's number i) says. */
+static void open_days(Shop *shop, const char *lines)
+{
+    g_autofree char *sql = g_strdup_printf(
+        "TRUNCATE order_lines; INSERT INTO order_lines SELECT row_number() OVER (), 17850, "
+        "CASE n %% 2 WHEN 0 THEN 'A' ELSE 'B' END, "
+        "'2011-01-01'::timestamptz + i * interval '1 day' + n * interval '1 minute', 1, 'I' || n, "
+        "1 "
+        "FROM generate_series(0, 119) AS i, generate_series(1, %s) AS n",
+        lines);
+    shop_run(shop, sql);
+}
+
+static void assert_nothing_exceptional(Shop *shop)
+{
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    const cJSON *found = finding(&diagnosis, "exceptional_period", "order_lines");
+    if (found != NULL)
+        fail_msg("%s", cJSON_PrintUnformatted(found));
+}
+
+static void F11_days_of_a_sale_are_found_with_their_dates(void **state)
+{
+    Shop *shop = *state;
+    open_days(shop, "CASE WHEN i BETWEEN 60 AND 62 THEN 200 ELSE 40 END");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    const cJSON *found =
+        assert_finding(&diagnosis, "exceptional_period", "order_lines", 600,
+                       "from 2011-03-02 to 2011-03-05: 5.0 times the usual order lines of a day");
+    assert_string_equal(json_member_string(found, "level"), "info");
+    double share = json_member_number(found, "share", 0);
+    assert_true(fabs(share - 600.0 / (117 * 40 + 600)) < 1e-4);
+    g_autoptr(PGresult) rows = PQexec(shop->admin, json_member_string(found, "sql"));
+    assert_int_equal(PQresultStatus(rows), PGRES_TUPLES_OK);
+    assert_int_equal(PQntuples(rows), 1);
+    assert_int_equal(db_int(rows, 0, "n"), 600);
+}
+
+static void F11_a_shop_without_exceptional_days_has_none(void **state)
+{
+    open_days(*state, "40");
+    assert_nothing_exceptional(*state);
+}
+
+static void F11_growth_is_not_exceptional(void **state)
+{
+    open_days(*state, "30 + 2 * i");
+    assert_nothing_exceptional(*state);
+}
+
+static void F11_the_rhythm_of_the_week_is_not_exceptional(void **state)
+{
+    open_days(*state, "CASE WHEN i % 7 = 0 THEN 200 WHEN i % 7 = 1 THEN 3 ELSE 40 END");
+    assert_nothing_exceptional(*state);
+}
+
+static void F11_a_few_order_lines_more_are_not_exceptional(void **state)
+{
+    open_days(*state, "CASE WHEN i = 60 THEN 29 ELSE 4 END");
+    assert_nothing_exceptional(*state);
+}
+
+static void F11_a_busy_saturday_is_held_against_saturdays(void **state)
+{
+    Shop *shop = *state;
+    open_days(shop, "CASE WHEN i = 63 THEN 400 WHEN i % 7 = 0 THEN 100 ELSE 20 END");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "exceptional_period", "order_lines", 400,
+                   "from 2011-03-05 to 2011-03-06: 4.0 times the usual order lines of a day");
+}
+
+/* Sundays are i % 7 = 1: one is opened for once, and a sale goes on over another. */
+static void F11_closed_days_do_not_part_a_sale_and_one_opened_for_it_is_found(void **state)
+{
+    Shop *shop = *state;
+    open_days(shop, "CASE WHEN i BETWEEN 61 AND 66 AND i % 7 <> 1 THEN 160 WHEN i = 29 THEN 120 "
+                    "WHEN i % 7 = 1 THEN 0 ELSE 40 END");
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_finding(&diagnosis, "exceptional_period", "order_lines", 5 * 160 + 120,
+                   "from 2011-03-03 to 2011-03-09: 4.0 times the usual order lines of a day");
+    assert_finding(&diagnosis, "exceptional_period", "order_lines", 5 * 160 + 120,
+                   "from 2011-01-30 to 2011-01-31: 3.0 times the usual order lines of a day");
+}
+
+/* An excluded period over the planted sale, of the products that the test fills in. */
+static ExcludedPeriod over_the_sale(void)
+{
+    ExcludedPeriod excluded = {.reason = NULL};
+    assert_true(clock_parse("2011-03-02", &excluded.from));
+    assert_true(clock_parse("2011-03-05", &excluded.to));
+    return excluded;
+}
+
+static void exclude(Shop *shop, ExcludedPeriod *excluded)
+{
+    shop->prediction.period.excluded = excluded;
+    shop->prediction.period.n_excluded = 1;
+}
+
+static uint64_t count_of_rows(Shop *shop)
+{
+    g_autoptr(GError) error = NULL;
+    SourceCounts counts = {0};
+    doctor_count(&shop->source, &shop->users, &shop->events, &shop->items, &shop->prediction, NULL,
+                 &counts, &error);
+    assert_no_error(error);
+    return counts.rows;
+}
+
+static void F11_what_is_excluded_already_is_not_found_again(void **state)
+{
+    Shop *shop = *state;
+    open_days(shop, "CASE WHEN i BETWEEN 60 AND 62 THEN 200 ELSE 40 END");
+    ExcludedPeriod excluded = over_the_sale();
+    exclude(shop, &excluded);
+    assert_nothing_exceptional(shop);
+    assert_int_equal(count_of_rows(shop), 117 * 40);
+}
+
+/* Half of the lines are of A, which is white; the others of B, which is red and gold. */
+static void F11_the_lines_of_some_products_are_left_out_of_the_count(void **state)
+{
+    Shop *shop = *state;
+    open_days(shop, "CASE WHEN i BETWEEN 60 AND 62 THEN 200 ELSE 40 END");
+    ExcludedPeriod excluded = over_the_sale();
+    char *white[] = {"white", "it's", NULL}, *gold[] = {"gold", NULL}, *b[] = {"B", NULL};
+    exclude(shop, &excluded);
+    excluded.products = (ExcludedProducts){"colour", white, NULL};
+    assert_int_equal(count_of_rows(shop), 117 * 40 + 300);
+    excluded.products = (ExcludedProducts){"colour", gold, NULL};
+    assert_int_equal(count_of_rows(shop), 117 * 40 + 300);
+    excluded.products = (ExcludedProducts){NULL, NULL, b};
+    assert_int_equal(count_of_rows(shop), 117 * 40 + 300);
+    excluded.products = (ExcludedProducts){"colour", white, b};
+    assert_int_equal(count_of_rows(shop), 117 * 40);
+    char *number[] = {"2.5", NULL};
+    excluded.products = (ExcludedProducts){"price", number, NULL};
+    assert_int_equal(count_of_rows(shop), 117 * 40 + 300);
+}
+
+static void F11_a_filter_that_fits_the_products_is_no_finding(void **state)
+{
+    Shop *shop = *state;
+    ExcludedPeriod excluded = over_the_sale();
+    char *colours[] = {"gold", "white", "red", NULL}, *ids[] = {"C", "A", NULL};
+    excluded.products = (ExcludedProducts){"colour", colours, ids};
+    exclude(shop, &excluded);
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    assert_null(finding(&diagnosis, "excluded_products", "products"));
+}
+
+static void assert_message(const cJSON *found, const char *expected)
+{
+    assert_string_equal(json_member_string(found, "message"), expected);
+}
+
+static void F11_values_and_ids_that_no_product_has_are_found(void **state)
+{
+    Shop *shop = *state;
+    ExcludedPeriod excluded = over_the_sale();
+    char *colours[] = {"goldd", "white", "it's", NULL}, *ids[] = {"A", "Bx", NULL};
+    excluded.products = (ExcludedProducts){"colour", colours, NULL};
+    exclude(shop, &excluded);
+    g_auto(Diagnosis) of_values = examine(shop);
+    const cJSON *found = assert_finding(&of_values, "excluded_products", "products", 2, "it's");
+    assert_string_equal(json_member_string(found, "level"), "warning");
+    assert_message(found,
+                   "period.excluded[0]: no product has, in column \"colour\", \"goldd\" (did "
+                   "you mean \"gold\"?), \"it's\"");
+    g_autoptr(PGresult) rows = PQexec(shop->admin, json_member_string(found, "sql"));
+    assert_int_equal(PQresultStatus(rows), PGRES_TUPLES_OK);
+    assert_int_equal(PQntuples(rows), 3); /* gold, red, white */
+    excluded.products = (ExcludedProducts){NULL, NULL, ids};
+    g_auto(Diagnosis) of_ids = examine(shop);
+    found = assert_finding(&of_ids, "excluded_products", "products", 1, "Bx");
+    assert_true(g_str_has_prefix(json_member_string(found, "message"),
+                                 "period.excluded[0]: no product has, in its key, \"Bx\""));
+    shop_run(shop, json_member_string(found, "sql"));
+}
+
+static void F11_a_column_that_is_not_mapped_is_an_error(void **state)
+{
+    Shop *shop = *state;
+    ExcludedPeriod excluded = over_the_sale();
+    char *colours[] = {"gold", NULL};
+    excluded.products = (ExcludedProducts){"color", colours, NULL};
+    exclude(shop, &excluded);
+    g_auto(Diagnosis) diagnosis = examine(shop);
+    const cJSON *found = assert_finding(&diagnosis, "excluded_products", "products", 0, NULL);
+    assert_string_equal(json_member_string(found, "level"), "error");
+    assert_message(found,
+                   "period.excluded[0]: model \"products\" maps no column \"color\": did you "
+                   "mean \"colour\"?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +579,18 @@ int main(void)
         IN_SHOP(a_check_that_takes_too_long_is_left_out),
         IN_SHOP(examination_can_be_cancelled),
         IN_SHOP(F7_rows_are_counted_exactly_when_they_are_few),
+        IN_SHOP(F11_days_of_a_sale_are_found_with_their_dates),
+        IN_SHOP(F11_a_shop_without_exceptional_days_has_none),
+        IN_SHOP(F11_growth_is_not_exceptional),
+        IN_SHOP(F11_the_rhythm_of_the_week_is_not_exceptional),
+        IN_SHOP(F11_a_few_order_lines_more_are_not_exceptional),
+        IN_SHOP(F11_a_busy_saturday_is_held_against_saturdays),
+        IN_SHOP(F11_closed_days_do_not_part_a_sale_and_one_opened_for_it_is_found),
+        IN_SHOP(F11_what_is_excluded_already_is_not_found_again),
+        IN_SHOP(F11_the_lines_of_some_products_are_left_out_of_the_count),
+        IN_SHOP(F11_a_filter_that_fits_the_products_is_no_finding),
+        IN_SHOP(F11_values_and_ids_that_no_product_has_are_found),
+        IN_SHOP(F11_a_column_that_is_not_mapped_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

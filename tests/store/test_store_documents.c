@@ -30,6 +30,7 @@ static void an_id_is_taken_once_per_kind(void **state)
     create(fixture, DOCUMENT_MODEL, "x", "{}");
     create(fixture, DOCUMENT_PREDICTION, "x", "{}");
     assert_null(documents_create(fixture->store, DOCUMENT_MODEL, "x", "{}", &error));
+    assert_string_equal(error->message, "model \"x\" exists already");
     assert_fails_with(&error, ERR_CONFLICT);
     assert_null(documents_get(fixture->store, DOCUMENT_AUDIENCE, "x", &error));
     assert_fails_with(&error, ERR_NOT_FOUND);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/jobs.h"
+#include "store/versions.h"
 
 #define LEASE 60000
 
@@ -348,6 +349,111 @@ static void a_job_asked_to_stop_is_not_taken_up_again(void **state)
     assert_state(fixture, lost->id, JOB_CANCELLED);
 }
 
+/* A training in its first attempt whose version is saved, and whose output is not pointed at yet.
+ */
+static Job *claim_and_save(Fixture *fixture)
+{
+    g_autoptr(GError) error = NULL;
+    enqueue_only(fixture, "training", "p");
+    Job *job = claim(fixture, "w");
+    Version version = {.prediction = "p",
+                       .version = job->version,
+                       .learner = "als",
+                       .grade = "B",
+                       .card = "{}",
+                       .report = "{}",
+                       .file = "v.snapshot"};
+    versions_save(fixture->store, job, &version, &error);
+    assert_no_error(error);
+    return job;
+}
+
+static void cancel_one(Fixture *fixture, const Job *job)
+{
+    g_autoptr(GError) error = NULL;
+    job_free(jobs_cancel(fixture->store, job->id, &error));
+    assert_no_error(error);
+}
+
+/* The next attempt takes it up, does not know of the cancel, and ends it. */
+static void assert_is_finished_by_another(Fixture *fixture, const Job *job)
+{
+    g_autoptr(GError) error = NULL;
+    assert_state(fixture, job->id,
+                 ask_sql(fixture, "SELECT (state = 'running')::int FROM job") ? JOB_RUNNING
+                                                                              : JOB_QUEUED);
+    g_autoptr(Job) next = claim(fixture, "next");
+    assert_non_null(next);
+    assert_string_equal(next->id, job->id);
+    assert_int_equal(next->version, job->version);
+    bool requested = true;
+    assert_true(jobs_renew(fixture->store, next, LEASE, &requested, &error));
+    assert_false(requested);
+    assert_true(jobs_succeed(fixture->store, next, "{}", &error));
+    assert_state(fixture, job->id, JOB_SUCCEEDED);
+}
+
+static void
+F17_a_cancel_after_the_version_was_saved_comes_too_late_when_the_worker_dies(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Job) job = claim_and_save(fixture);
+    cancel_one(fixture, job);
+    expire_leases(fixture);
+    assert_is_finished_by_another(fixture, job);
+}
+
+static void
+F17_a_cancel_after_the_version_was_saved_comes_too_late_when_the_daemon_drains(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Job) job = claim_and_save(fixture);
+    cancel_one(fixture, job);
+    assert_true(jobs_release(fixture->store, job, &error));
+    cancel_one(fixture, job); /* and once more while it is queued */
+    assert_is_finished_by_another(fixture, job);
+}
+
+static void F17_an_attempt_that_was_stopped_while_finishing_is_followed_by_another(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Job) job = claim_and_save(fixture);
+    cancel_one(fixture, job);
+    assert_true(jobs_fail(fixture->store, job, JOB_CANCELLED, NULL, NULL, &error));
+    assert_is_finished_by_another(fixture, job);
+}
+
+/* The version's file may be on another machine, and then every attempt is a whole training. */
+static void a_saved_job_that_nobody_can_finish_can_be_cancelled_in_the_end(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Job) job = claim_and_save(fixture);
+    for (int attempt = 1; attempt <= 5; attempt++) {
+        g_autoptr(Job) next = attempt == 1 ? g_steal_pointer(&job) : claim(fixture, "next");
+        cancel_one(fixture, next);
+        assert_true(jobs_fail(fixture->store, next, JOB_CANCELLED, NULL, NULL, &error));
+        assert_state(fixture, next->id, attempt < 5 ? JOB_QUEUED : JOB_CANCELLED);
+    }
+}
+
+/* Only its own: an older version of the same prediction is none of the job. */
+static void the_version_of_another_job_does_not_keep_a_job_from_being_cancelled(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Job) first = claim_and_save(fixture);
+    assert_true(jobs_succeed(fixture->store, first, "{}", &error));
+    enqueue_only(fixture, "training", "p");
+    g_autoptr(Job) second = claim(fixture, "w");
+    cancel_one(fixture, second);
+    expire_leases(fixture);
+    assert_null(claim(fixture, "next"));
+    assert_state(fixture, second->id, JOB_CANCELLED);
+}
+
 static void a_list_pages_newest_first_and_filters(void **state)
 {
     Fixture *fixture = *state;
@@ -482,6 +588,11 @@ int main(void)
         FRESH(a_failed_job_says_why_and_a_cancelled_one_does_not),
         FRESH(cancel_ends_a_queued_job_asks_a_running_one_and_refuses_an_ended_one),
         FRESH(a_job_asked_to_stop_is_not_taken_up_again),
+        FRESH(F17_a_cancel_after_the_version_was_saved_comes_too_late_when_the_worker_dies),
+        FRESH(F17_a_cancel_after_the_version_was_saved_comes_too_late_when_the_daemon_drains),
+        FRESH(F17_an_attempt_that_was_stopped_while_finishing_is_followed_by_another),
+        FRESH(a_saved_job_that_nobody_can_finish_can_be_cancelled_in_the_end),
+        FRESH(the_version_of_another_job_does_not_keep_a_job_from_being_cancelled),
         FRESH(a_list_pages_newest_first_and_filters),
         FRESH(claimers_at_once_never_get_the_same_job),
         FRESH(a_listener_is_woken_by_a_job_a_cancel_its_descriptor_and_a_lost_server),

@@ -229,13 +229,53 @@ static void F11_the_training_period_is_kept(void **state)
     Shop *shop = *state;
     int64_t day;
     assert_true(clock_parse("2011-11-01", &day));
-    ExcludedPeriod sale = {day + US_PER_DAY, day + 2 * US_PER_DAY, NULL};
+    ExcludedPeriod sale = {.from = day + US_PER_DAY, .to = day + 2 * US_PER_DAY};
     shop->prediction.period = (TrainingPeriod){
         .from = day, .to = day + 3 * US_PER_DAY, .excluded = &sale, .n_excluded = 1};
     g_autoptr(Dataset) dataset = load(shop);
     assert_int_equal(dataset->rows.n, 2);
     assert_int_equal(dataset->dropped[DROP_EXCLUDED_PERIOD].rows, 1);
     assert_true(dataset->dropped[DROP_OUTSIDE_PERIOD].rows > 0);
+}
+
+/* A is white and costs 2.5, B is red and gold; the lines are A A B of them, the last a return. */
+static void F11_lines_of_some_products_are_left_out_of_a_period(void **state)
+{
+    Shop *shop = *state;
+    ExcludedPeriod sale = {.reason = NULL};
+    char *gold[] = {"gold", NULL}, *a[] = {"A", NULL}, *price[] = {"2.5", NULL};
+    assert_true(clock_parse("2011-11-01", &sale.from));
+    assert_true(clock_parse("2011-11-02", &sale.to));
+    shop->prediction.period =
+        (TrainingPeriod){.from = INT64_MIN, .to = INT64_MIN, .excluded = &sale, .n_excluded = 1};
+    const struct {
+        ExcludedProducts products;
+        const char *left_out;
+    } cases[] = {{{"colour", gold, NULL}, "B"},
+                 {{"price", price, NULL}, "A"},
+                 {{NULL, NULL, a}, "A"},
+                 {{"colour", gold, a}, NULL}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        sale.products = cases[i].products;
+        g_autoptr(Dataset) dataset = load(shop);
+        const DropCount *dropped = &dataset->dropped[DROP_EXCLUDED_PERIOD];
+        assert_int_equal(dropped->rows, cases[i].left_out ? 1 : 2);
+        assert_int_equal(dataset->rows.n, 4 - dropped->rows);
+        if (cases[i].left_out)
+            assert_string_equal(dropped->samples[0], cases[i].left_out);
+    }
+}
+
+static void F11_a_filter_by_a_column_that_is_not_mapped_fails(void **state)
+{
+    Shop *shop = *state;
+    char *gold[] = {"gold", NULL};
+    ExcludedPeriod sale = {.from = 0, .to = 1, .products = {"colours", gold, NULL}};
+    shop->prediction.period =
+        (TrainingPeriod){.from = INT64_MIN, .to = INT64_MIN, .excluded = &sale, .n_excluded = 1};
+    assert_load_fails(shop, ERR_INVALID,
+                      "period.excluded[0]: model \"products\" maps no column \"colours\": did you "
+                      "mean \"colour\"?");
 }
 
 static void a_table_that_vanished_is_named(void **state)
@@ -482,6 +522,8 @@ int main(void)
         IN_SHOP(empty_tables_give_an_empty_data_set),
         IN_SHOP(infinite_and_future_times_are_dropped_and_counted),
         IN_SHOP(F11_the_training_period_is_kept),
+        IN_SHOP(F11_lines_of_some_products_are_left_out_of_a_period),
+        IN_SHOP(F11_a_filter_by_a_column_that_is_not_mapped_fails),
         IN_SHOP(a_table_that_vanished_is_named),
         IN_SHOP(a_column_that_vanished_is_named),
         IN_SHOP(a_column_that_changed_its_type_is_named),

@@ -143,6 +143,13 @@ static void errors_of_the_server_get_our_codes(void **state)
         {"DO $$BEGIN RAISE SQLSTATE 'XX000'; END$$", ERR_INTERNAL},
         {"DO $$BEGIN RAISE 'the view says no'; END$$", ERR_INVALID},
         {"SELECT pg_sleep(60)", ERR_TIMEOUT},
+        /* In whatever language lc_messages has. */
+        {"DO $$BEGIN RAISE SQLSTATE '57014' USING MESSAGE = 'canceling statement due to user "
+         "request'; END$$",
+         ERR_TIMEOUT},
+        {"DO $$BEGIN RAISE SQLSTATE '57014' USING MESSAGE = 'annulation de la requête à la demande "
+         "de l''utilisateur'; END$$",
+         ERR_TIMEOUT},
     };
     Fixture *fixture = *state;
     run_sql(fixture, "SET statement_timeout = 50");

@@ -223,6 +223,47 @@ static void columns_that_would_leave_their_arrays_are_damage(void **state)
     }
 }
 
+static void expect_cell(const Column *column, uint32_t row, const char *text)
+{
+    uint32_t n;
+    const uint32_t *values = column_values(column, row, &n);
+    g_autoptr(GString) joined = g_string_new(NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t length;
+        const char *bytes = ids_get(column->values, values[i], &length);
+        g_string_append_printf(joined, "%s%.*s", i > 0 ? "+" : "", (int)length, bytes);
+    }
+    assert_string_equal(joined->str, text);
+}
+
+static void rows_are_put_in_another_order(void **state)
+{
+    static const uint32_t row_of[] = {4, IDS_NONE, 0, 3, 1, IDS_NONE, 2, 5};
+    g_autoptr(Attributes) arranged = attributes_arrange(example(), row_of, 8, NULL);
+    assert_int_equal(arranged->n_rows, 8);
+    static const char *const brands[] = {"Acme", "", "Acme", "a|b", "", "", "", ""};
+    static const char *const categories[] = {"", "", "Toys+Gifts", "Gifts", "", "", "", ""};
+    for (uint32_t row = 0; row < 8; row++) {
+        expect_cell(&arranged->columns[BRAND], row, brands[row]);
+        expect_cell(&arranged->columns[CATEGORY], row, categories[row]);
+    }
+    const float *price = arranged->columns[PRICE].number;
+    assert_true(price[0] == -1 && price[2] == 12.5F && isnan(price[1]) && isnan(price[7]));
+    assert_int_equal(arranged->columns[PRICE].n_rows, 8);
+}
+
+static void no_rows_can_be_put_in_order_too(void **state)
+{
+    g_autoptr(Attributes) none = attributes_arrange(example(), NULL, 0, NULL);
+    assert_int_equal(none->n_rows, 0);
+    assert_int_equal(none->columns[BRAND].start[0], 0);
+    g_autoptr(AttributesBuilder) builder = attributes_builder_new(0, NULL, NULL, NULL);
+    static const uint32_t row_of[] = {IDS_NONE};
+    g_autoptr(Attributes) bare =
+        attributes_arrange(attributes_builder_finish(builder, 0, NULL), row_of, 1, NULL);
+    assert_int_equal(bare->n_rows, 1);
+}
+
 int main(void)
 {
     error_init();
@@ -234,6 +275,8 @@ int main(void)
         cmocka_unit_test(mapped_attributes_are_those_that_were_saved),
         cmocka_unit_test(attributes_of_no_columns_or_rows_survive_their_file),
         cmocka_unit_test(columns_that_would_leave_their_arrays_are_damage),
+        cmocka_unit_test(rows_are_put_in_another_order),
+        cmocka_unit_test(no_rows_can_be_put_in_order_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

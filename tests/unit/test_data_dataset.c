@@ -166,8 +166,8 @@ static const RuleCase rule_cases[] = {
 
 static DatasetBuilder *ruled_builder(void)
 {
-    const Period excluded[] = {{INT64_C(200) * US_PER_DAY, INT64_C(201) * US_PER_DAY},
-                               {OUT_FROM, OUT_TO}};
+    const Period excluded[] = {{.from = INT64_C(200) * US_PER_DAY, .to = INT64_C(201) * US_PER_DAY},
+                               {.from = OUT_FROM, .to = OUT_TO}};
     DatasetOptions options = {
         .now = NOW, .from = FROM, .to = TO, .excluded = excluded, .n_excluded = 2};
     DatasetBuilder *builder = dataset_builder_new(&options, NULL, NULL);

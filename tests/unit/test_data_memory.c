@@ -51,9 +51,13 @@ static DatasetBuilder *mapped_builder(void)
 {
     static const char *const names[] = {"colour", "price"};
     static const ColumnKind kinds[] = {COLUMN_CATEGORICAL, COLUMN_NUMERIC};
+    static const char *const values[] = {"blue", NULL}, *const ids[] = {"i1", NULL};
+    static const Period excluded = {0, US_PER_DAY, "colour", values, ids};
     const DatasetOptions options = {.now = day(10000),
                                     .from = INT64_MIN,
                                     .to = INT64_MAX,
+                                    .excluded = &excluded,
+                                    .n_excluded = 1,
                                     .has_order = true,
                                     .has_price = true};
     return dataset_builder_new(&options, attributes_builder_new(2, names, kinds, ",\0"),
@@ -137,10 +141,26 @@ static bool store_shop(const Dataset *raw, const char *path, GError **error)
     return attributes != NULL;
 }
 
+/* Columns alone, that came in another order than the products have. */
+static bool arrange_columns(GError **error)
+{
+    static const char *const names[] = {"price"};
+    static const ColumnKind kinds[] = {COLUMN_NUMERIC};
+    static const uint32_t row_of[] = {1, IDS_NONE, 0};
+    g_autoptr(AttributesBuilder) builder = attributes_builder_new(1, names, kinds, NULL);
+    for (uint32_t row = 0; row < 2; row++)
+        if (!attributes_builder_set(builder, row, 0, "7", 1, 7, error))
+            return false;
+    Attributes *attributes = attributes_builder_finish(builder, 2, error);
+    g_autoptr(Attributes) arranged =
+        attributes ? attributes_arrange(attributes, row_of, 3, error) : NULL;
+    return arranged != NULL;
+}
+
 static bool run(const char *path, GError **error)
 {
     g_autoptr(Dataset) raw = read_shop(error);
-    return raw && split_shop(raw, error) && store_shop(raw, path, error);
+    return raw && split_shop(raw, error) && store_shop(raw, path, error) && arrange_columns(error);
 }
 
 /* F48 */

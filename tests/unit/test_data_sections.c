@@ -375,6 +375,95 @@ static void a_file_of_no_sections_is_one_too(void **state)
     assert_true(sections_verify(sections, NULL, NULL));
 }
 
+static bool is_text(const char *name)
+{
+    return strcmp(name, "text") == 0;
+}
+
+static bool is_nothing(const char *name)
+{
+    return false;
+}
+
+static bool copy_to(const char *path, const Sections *from, bool (*leave_out)(const char *name),
+                    const Cancel *cancel, GError **error)
+{
+    g_autoptr(SectionsWriter) writer = sections_writer_new(path, error);
+    return sections_copy(from, writer, leave_out, cancel, error) && sections_finish(writer, error);
+}
+
+static void a_copy_has_the_sections_that_are_not_left_out(void **state)
+{
+    g_auto(DataFile) file = data_file_new();
+    g_auto(DataFile) copied = data_file_new();
+    write_example(file.path);
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    assert_true(copy_to(copied.path, sections, is_text, NULL, NULL));
+    g_autoptr(Sections) copy = sections_open(copied.path, NULL);
+    assert_true(sections_verify(copy, NULL, NULL));
+    assert_false(sections_has(copy, "text"));
+    uint64_t n;
+    assert_memory_equal(sections_get(copy, "numbers", sizeof *numbers, &n, NULL), numbers,
+                        sizeof numbers);
+    assert_int_equal(n, 5);
+    assert_non_null(sections_get(copy, "empty", 8, &n, NULL));
+    assert_int_equal(n, 0);
+}
+
+static void a_copy_of_large_arrays_is_the_file_again(void **state)
+{
+    g_auto(DataFile) file = data_file_new();
+    g_auto(DataFile) copied = data_file_new();
+    g_autofree uint32_t *large = g_new(uint32_t, 3 * N_LARGE);
+    for (uint32_t i = 0; i < 3 * N_LARGE; i++)
+        large[i] = i * 2654435761U;
+    g_autoptr(SectionsWriter) writer = sections_writer_new(file.path, NULL);
+    assert_true(sections_write(writer, "large", large, sizeof *large, 3 * N_LARGE, NULL));
+    assert_true(sections_write(writer, "wide", large, 12, N_LARGE, NULL));
+    assert_true(sections_finish(writer, NULL));
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    assert_true(copy_to(copied.path, sections, is_nothing, NULL, NULL));
+    gsize one_length, other_length;
+    g_autofree char *one = NULL;
+    g_autofree char *other = NULL;
+    assert_true(g_file_get_contents(file.path, &one, &one_length, NULL));
+    assert_true(g_file_get_contents(copied.path, &other, &other_length, NULL));
+    assert_int_equal(one_length, other_length);
+    assert_memory_equal(one, other, one_length);
+}
+
+static void a_damaged_section_is_not_copied_with_a_good_checksum(void **state)
+{
+    g_auto(DataFile) file = data_file_new();
+    g_auto(DataFile) copied = data_file_new();
+    write_example(file.path);
+    gsize length;
+    g_autofree char *bytes = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_true(g_file_get_contents(file.path, &bytes, &length, NULL));
+    bytes[sizeof(SectionsHeader)] ^= 1;
+    assert_true(g_file_set_contents(file.path, bytes, (gssize)length, NULL));
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    assert_false(copy_to(copied.path, sections, is_nothing, NULL, &error));
+    expect_error(error, ERR_DAMAGED);
+    assert_non_null(strstr(error->message, "numbers"));
+    assert_false(data_file_exists(copied.path) || data_file_exists(copied.part));
+}
+
+static void copying_can_be_cancelled(void **state)
+{
+    g_auto(DataFile) file = data_file_new();
+    g_auto(DataFile) copied = data_file_new();
+    write_example(file.path);
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    g_autoptr(GError) error = NULL;
+    Cancel cancel;
+    cancel_init(&cancel);
+    cancel_raise(&cancel);
+    assert_false(copy_to(copied.path, sections, is_nothing, &cancel, &error));
+    expect_error(error, ERR_CANCELLED);
+}
+
 int main(void)
 {
     error_init();
@@ -396,6 +485,10 @@ int main(void)
         cmocka_unit_test(verifying_can_be_cancelled),
         cmocka_unit_test(a_file_cut_while_it_is_mapped_does_not_end_the_process),
         cmocka_unit_test(a_file_of_no_sections_is_one_too),
+        cmocka_unit_test(a_copy_has_the_sections_that_are_not_left_out),
+        cmocka_unit_test(a_copy_of_large_arrays_is_the_file_again),
+        cmocka_unit_test(a_damaged_section_is_not_copied_with_a_good_checksum),
+        cmocka_unit_test(copying_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,13 +60,16 @@ static void only_the_right_text_of_a_living_key_gets_in(void **state)
     };
     g_autoptr(Auth) auth = auth_new();
     auth_replace(auth, keys, G_N_ELEMENTS(keys));
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    AuthMemory memory = {0}; /* of whoever was let in before */
+    for (size_t i = 0; i < 2 * G_N_ELEMENTS(cases); i++) {
+        const char *authorization = cases[i / 2].authorization;
+        unsigned expected = cases[i / 2].scopes;
         char id[AUTH_ID_MAX + 1] = "";
         unsigned scopes = 99;
         g_autoptr(GError) error = NULL;
-        bool in = auth_check(auth, cases[i].authorization, id, &scopes, &error);
-        if (in != (cases[i].scopes > 0) || scopes != cases[i].scopes)
-            fail_msg("%s: %d", cases[i].authorization, in);
+        bool in = auth_check(auth, &memory, authorization, id, &scopes, &error);
+        if (in != (expected > 0) || scopes != expected)
+            fail_msg("%s: %d", authorization, in);
         if (!in)
             assert_int_equal(error_code(error), ERR_UNAUTHENTICATED);
     }
@@ -77,8 +80,9 @@ static void an_empty_set_lets_nobody_in(void **state)
     g_autoptr(Auth) auth = auth_new();
     char id[AUTH_ID_MAX + 1];
     unsigned scopes;
+    AuthMemory memory = {0};
     g_autoptr(GError) error = NULL;
-    assert_false(auth_check(auth, "Bearer sl_a_b", id, &scopes, &error));
+    assert_false(auth_check(auth, &memory, "Bearer sl_a_b", id, &scopes, &error));
 }
 
 static void the_id_of_the_key_is_given(void **state)
@@ -88,11 +92,98 @@ static void the_id_of_the_key_is_given(void **state)
     auth_replace(auth, &key, 1);
     char id[AUTH_ID_MAX + 1];
     unsigned scopes;
-    assert_true(auth_check(auth, "Bearer sl_bob_x", id, &scopes, NULL));
+    AuthMemory memory = {0};
+    assert_true(auth_check(auth, &memory, "Bearer sl_bob_x", id, &scopes, NULL));
     assert_string_equal(id, "bob");
     auth_replace(auth, NULL, 0);
     g_autoptr(GError) error = NULL;
-    assert_false(auth_check(auth, "Bearer sl_bob_x", id, &scopes, &error));
+    assert_false(auth_check(auth, &memory, "Bearer sl_bob_x", id, &scopes, &error));
+}
+
+static bool lets_in(Auth *auth, AuthMemory *memory, const char *authorization, const char *as)
+{
+    char id[AUTH_ID_MAX + 1] = "";
+    unsigned scopes = 0;
+    bool in = auth_check(auth, memory, authorization, id, &scopes, NULL);
+    if (in)
+        assert_string_equal(id, as);
+    return in;
+}
+
+static void a_remembered_key_lets_in_no_other_text(void **state)
+{
+    const AuthKey keys[] = {make_key("ann", "sl_ann_x", 1, 0),
+                            make_key("bob", "sl_bob_0123456789", 1, 0)};
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, keys, 2);
+    AuthMemory memory = {0};
+    char text[] = "Bearer sl_bob_0123456789";
+    assert_true(lets_in(auth, &memory, text, "bob"));
+    for (size_t i = strlen("Bearer "); i < strlen(text); i++) {
+        text[i] ^= 1;
+        assert_false(lets_in(auth, &memory, text, ""));
+        text[i] ^= 1;
+        assert_true(lets_in(auth, &memory, text, "bob"));
+    }
+    assert_false(lets_in(auth, &memory, "Bearer sl_bob_012345678", ""));
+    assert_false(lets_in(auth, &memory, "Bearer sl_bob_01234567890", ""));
+    assert_true(lets_in(auth, &memory, "Bearer sl_ann_x", "ann"));
+    assert_true(lets_in(auth, &memory, text, "bob"));
+}
+
+static void a_remembered_key_is_refused_once_it_is_revoked(void **state)
+{
+    const AuthKey keys[] = {make_key("bob", "sl_bob_x", 1, 0), make_key("ann", "sl_ann_x", 1, 0)};
+    g_autoptr(Auth) auth = auth_new();
+    AuthMemory memory = {0};
+    for (int i = 0; i < 3; i++) {
+        auth_replace(auth, keys, 2);
+        assert_true(lets_in(auth, &memory, "Bearer sl_bob_x", "bob"));
+        auth_replace(auth, &keys[1], 1);
+        assert_false(lets_in(auth, &memory, "Bearer sl_bob_x", ""));
+    }
+}
+
+static void a_remembered_key_is_refused_once_it_has_expired(void **state)
+{
+    int64_t now = clock_now_us();
+    const AuthKey living = make_key("bob", "sl_bob_x", 1, now + 3600 * US_PER_SECOND);
+    const AuthKey expired = make_key("bob", "sl_bob_x", 1, now - 1);
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, &living, 1);
+    AuthMemory memory = {0};
+    assert_true(lets_in(auth, &memory, "Bearer sl_bob_x", "bob"));
+    auth_replace(auth, &expired, 1);
+    memory.generation++; /* as when the hour had passed */
+    memory.key.expires_at = expired.expires_at;
+    assert_false(lets_in(auth, &memory, "Bearer sl_bob_x", ""));
+}
+
+static void the_longest_key_is_remembered_and_a_longer_one_refused(void **state)
+{
+    char text[AUTH_VALUE_MAX + 1] = "Bearer sl_bob_";
+    memset(text + strlen(text), 'x', AUTH_VALUE_MAX - strlen(text));
+    text[AUTH_VALUE_MAX - 1] = '\0';
+    const AuthKey key = make_key("bob", text + strlen("Bearer "), 1, 0);
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, &key, 1);
+    AuthMemory memory = {0};
+    assert_true(lets_in(auth, &memory, text, "bob"));
+    assert_true(lets_in(auth, &memory, text, "bob"));
+    text[AUTH_VALUE_MAX - 1] = 'x';
+    assert_false(lets_in(auth, &memory, text, ""));
+}
+
+static void a_forgotten_memory_holds_nothing(void **state)
+{
+    const AuthKey key = make_key("bob", "sl_bob_x", 1, 0);
+    g_autoptr(Auth) auth = auth_new();
+    auth_replace(auth, &key, 1);
+    AuthMemory memory = {0};
+    static const AuthMemory nothing;
+    assert_true(lets_in(auth, &memory, "Bearer sl_bob_x", "bob"));
+    auth_forget(&memory);
+    assert_memory_equal(&memory, &nothing, sizeof memory);
 }
 
 typedef struct Checker {
@@ -104,10 +195,11 @@ typedef struct Checker {
 static void *check_all_the_time(void *pointer)
 {
     Checker *checker = pointer;
+    AuthMemory memory = {0};
     while (!atomic_load(&checker->stop)) {
         char id[AUTH_ID_MAX + 1];
         unsigned scopes;
-        if (!auth_check(checker->auth, "Bearer sl_bob_x", id, &scopes, NULL))
+        if (!auth_check(checker->auth, &memory, "Bearer sl_bob_x", id, &scopes, NULL))
             atomic_fetch_add(&checker->failures, 1);
         atomic_fetch_add(&checker->checks, 1);
     }
@@ -163,6 +255,11 @@ int main(void)
         cmocka_unit_test(only_the_right_text_of_a_living_key_gets_in),
         cmocka_unit_test(an_empty_set_lets_nobody_in),
         cmocka_unit_test(the_id_of_the_key_is_given),
+        cmocka_unit_test(a_remembered_key_lets_in_no_other_text),
+        cmocka_unit_test(a_remembered_key_is_refused_once_it_is_revoked),
+        cmocka_unit_test(a_remembered_key_is_refused_once_it_has_expired),
+        cmocka_unit_test(the_longest_key_is_remembered_and_a_longer_one_refused),
+        cmocka_unit_test(a_forgotten_memory_holds_nothing),
         cmocka_unit_test(replacing_the_set_disturbs_no_check),
         cmocka_unit_test(a_bucket_empties_and_fills_again),
         cmocka_unit_test(a_rate_of_zero_is_no_limit),

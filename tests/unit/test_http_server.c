@@ -651,9 +651,17 @@ static void a_key_above_its_rate_is_429(void **state)
 static void the_next_key_set_counts_at_once(void **state)
 {
     const Fixture *fixture = *state;
+    int open = dial(fixture->port);
+    send_text(open, "GET /v1/things/x HTTP/1.1\r\nHost: h\r\n" KEY CRLF);
+    g_auto(Answer) before = take_answer(open, true);
+    assert_int_equal(before.status, 200);
     AuthKey key = {.id = "new", .scopes = 1};
     auth_hash("sl_new_x", key.hash);
     auth_replace(fixture->auth, &key, 1);
+    send_text(open, "GET /v1/things/x HTTP/1.1\r\nHost: h\r\n" KEY CRLF);
+    g_auto(Answer) revoked = take_answer(open, true);
+    assert_int_equal(revoked.status, 401);
+    close(open);
     g_auto(Answer) old = ask(fixture->port, "GET /v1/things/x HTTP/1.1\r\nHost: h\r\n" KEY CRLF);
     assert_int_equal(old.status, 401);
     g_auto(Answer) fresh = ask(fixture->port, "GET /v1/things/x HTTP/1.1\r\nHost: h\r\n"

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "spec/prediction.h"
 #include "spec_bodies.h"
 
@@ -73,7 +75,10 @@ static void what_is_written_is_read_as_the_same(void **state)
         "'models':{'users':'u','events':'e','products':'p'},'attributes':['colour','size'],'n':100,"
         "'horizon_days':90,'period':{'from':'2010-12-01','to':'2011-12-01T00:00:00.5Z',"
         "'excluded':[{'from':'2011-01-01','to':'2011-01-02','reason':'strike'},"
-        "{'from':'2011-02-01','to':'2011-02-02'}]},'purchased_items':'exclude_within',"
+        "{'from':'2011-02-01','to':'2011-02-02','products':null},"
+        "{'from':'2011-03-01','to':'2011-03-02','products':{'ids':['a\\nb']}},"
+        "{'from':'2011-04-01','to':'2011-04-02','products':{'column':'season','values':['x','y'],"
+        "'ids':['a']}}]},'purchased_items':'exclude_within',"
         "'exclude_within_days':3650,'seed':9007199254740991}",
     };
     for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
@@ -95,6 +100,12 @@ static void the_ends_of_every_range_are_allowed(void **state)
     assert_int_equal(least->exclude_within_days, 1);
     assert_int_equal(most->n, 100);
 }
+
+/* The second of two periods, with a filter of products. */
+#define EXCLUDED(products)                                                                         \
+    "{'name':'P','period':{'excluded':[{'from':'2011-01-01','to':'2011-01-02'},"                   \
+    "{'from':'2011-01-02','to':'2011-01-03','products':" products "}]}}"
+#define EXCLUDED_AT "/period/excluded/1/products"
 
 static const struct {
     const char *body;
@@ -118,6 +129,18 @@ static const struct {
      "/period/excluded/0/to required"},
     {"{'name':'P','period':{'excluded':[{'from':'2011-01-02','to':'2011-01-01'}]}}",
      "/period/excluded/0/to out_of_range"},
+    {EXCLUDED("{}"), EXCLUDED_AT " required"},
+    {EXCLUDED("{'column':null,'values':null,'ids':null}"), EXCLUDED_AT " required"},
+    {EXCLUDED("{'column':'season'}"), EXCLUDED_AT "/values required"},
+    {EXCLUDED("{'values':['x']}"), EXCLUDED_AT "/column required"},
+    {EXCLUDED("{'values':['x'],'ids':['a']}"), EXCLUDED_AT "/column required"},
+    {EXCLUDED("{'column':'season','values':[]}"), EXCLUDED_AT "/values out_of_range"},
+    {EXCLUDED("{'column':'season','values':['x','y','x']}"), EXCLUDED_AT "/values/2 duplicate"},
+    {EXCLUDED("{'column':'season','values':'x'}"), EXCLUDED_AT "/values wrong_type"},
+    {EXCLUDED("{'ids':[]}"), EXCLUDED_AT "/ids out_of_range"},
+    {EXCLUDED("{'ids':[1]}"), EXCLUDED_AT "/ids/0 wrong_type"},
+    {EXCLUDED("{'colum':'season'}"), EXCLUDED_AT "/colum unknown_field; " EXCLUDED_AT " required"},
+    {EXCLUDED("['a']"), EXCLUDED_AT " wrong_type"},
     {"{'name':'P','purchased_items':'exclude_within'}", "/exclude_within_days required"},
     {"{'name':'P','purchased_items':'exclude_within','exclude_within_days':0}",
      "/exclude_within_days out_of_range"},
@@ -164,6 +187,61 @@ static void a_hundred_excluded_periods_are_allowed_and_no_more(void **state)
     }
 }
 
+/* A filter with `n` made-up texts as its member `name`. */
+static Prediction *read_filter(const char *column, const char *name, int n)
+{
+    g_autoptr(cJSON) body = body_of(EXCLUDED("{}"));
+    cJSON *list = cJSON_GetObjectItem(cJSON_GetObjectItem(body, "period"), "excluded");
+    cJSON *products = cJSON_GetObjectItem(list->child->next, "products");
+    if (column)
+        cJSON_AddStringToObject(products, "column", column);
+    cJSON *texts = cJSON_AddArrayToObject(products, name);
+    for (int i = 0; i < n; i++) {
+        g_autofree char *text = g_strdup_printf("%d", i);
+        cJSON_AddItemToArray(texts, cJSON_CreateString(text));
+    }
+    g_autoptr(Faults) faults = faults_new();
+    return prediction_read(body, faults);
+}
+
+static void F11_up_to_100_values_and_1000_ids_are_allowed(void **state)
+{
+    g_autoptr(Prediction) values = read_filter("season", "values", 100);
+    g_autoptr(Prediction) ids = read_filter(NULL, "ids", 1000);
+    assert_int_equal(g_strv_length(values->period.excluded[1].products.values), 100);
+    assert_int_equal(g_strv_length(ids->period.excluded[1].products.ids), 1000);
+    assert_null(read_filter("season", "values", 101));
+    assert_null(read_filter(NULL, "ids", 1001));
+}
+
+static void F11_a_period_without_a_filter_is_about_every_line(void **state)
+{
+    g_autoptr(Prediction) prediction =
+        read_good(EXCLUDED("{'column':'season','values':['Christmas']}"));
+    const ExcludedPeriod *excluded = prediction->period.excluded;
+    assert_null(excluded[0].products.column);
+    assert_null(excluded[0].products.values);
+    assert_null(excluded[0].products.ids);
+    assert_string_equal(excluded[1].products.column, "season");
+    assert_string_equal(excluded[1].products.values[0], "Christmas");
+    assert_null(excluded[1].products.ids);
+    g_autofree char *text = written(prediction);
+    g_autoptr(cJSON) body = json_parse(text, strlen(text), NULL);
+    const cJSON *list = json_member(json_member(body, "period"), "excluded");
+    assert_null(json_member(list->child, "products"));
+    assert_non_null(json_member(list->child->next, "products"));
+}
+
+/* An id of the shop may be longer than our own, and have line breaks. */
+static void F11_an_id_may_be_as_long_as_a_shop_makes_it(void **state)
+{
+    g_autofree char *id = g_strnfill(10240, 'x');
+    g_autofree char *text = g_strdup_printf(EXCLUDED("{'ids':['%s','a\\tb']}"), id);
+    g_autoptr(Prediction) prediction = read_good(text);
+    assert_string_equal(prediction->period.excluded[1].products.ids[0], id);
+    assert_string_equal(prediction->period.excluded[1].products.ids[1], "a\tb");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +252,9 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused_all_at_once),
         cmocka_unit_test(the_horizon_says_its_limits),
         cmocka_unit_test(a_hundred_excluded_periods_are_allowed_and_no_more),
+        cmocka_unit_test(F11_up_to_100_values_and_1000_ids_are_allowed),
+        cmocka_unit_test(F11_a_period_without_a_filter_is_about_every_line),
+        cmocka_unit_test(F11_an_id_may_be_as_long_as_a_shop_makes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
