@@ -133,6 +133,20 @@ Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, G
  * For dataset_unref(). ERR_NO_MEMORY. */
 Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error);
 
+/* Which groups each item is in: none, one or several, each once. */
+typedef struct ItemGroups {
+    uint32_t n_groups;
+    const uint64_t *start; /* items + 1 */
+    const uint32_t *group;
+} ItemGroups;
+
+/* The same lines with groups in the place of items: each line once per group of its item, and what
+ * of one user, moment and order falls into one group is one line (quantities added up, the price
+ * their mean). Returns stay returns. Takes `names`, of as many ids as there are groups; has no item
+ * attributes. For dataset_unref(). ERR_NO_MEMORY. */
+Dataset *dataset_grouped(const Dataset *raw, const ItemGroups *groups, Ids *takes_names,
+                         GError **error);
+
 /* Thread-safe. */
 Dataset *dataset_ref(Dataset *dataset);
 void dataset_unref(Dataset *dataset);

@@ -3,11 +3,12 @@
  * All learners are fitted on rows before the validation window and compared on it (paired bootstrap
  * of NDCG@k). A learner that is no baseline wins only if it beats the best baseline outside the
  * interval; else the baseline is taken and the report says so. All are then fitted again on rows
- * before the test window and reported there. The `auto` policy for purchased items is decided on
+ * before the test window and reported there; the winner stays only if it beats the baseline outside
+ * the interval there as well. The `auto` policy for purchased items is decided on
  * the validation window: repeats are allowed when the best NDCG over all relevant items is higher
  * with them. Where the rows span too little time for windows, a fifth of every user's products is
- * held out by lot for each of the two. When no window holds a user to judge by, nothing is measured: personal frequency is
- * taken where anybody bought a product again, else popularity.
+ * held out by lot for each of the two. When no window holds a user to judge by, nothing is
+ * measured: personal frequency is taken where anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):

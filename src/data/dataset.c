@@ -27,10 +27,13 @@ void shared_unref(DatasetShared *shared)
 {
     if (!shared || atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) > 1)
         return;
-    ids_free(shared->users);
+    if (!shared->lender) {
+        ids_free(shared->users);
+        attributes_free(shared->user_attributes);
+    }
+    shared_unref(shared->lender);
     ids_free(shared->items);
     attributes_free(shared->item_attributes);
-    attributes_free(shared->user_attributes);
     g_free(shared);
 }
 

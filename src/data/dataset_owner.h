@@ -11,6 +11,7 @@ typedef struct DatasetShared {
     atomic_uint references;
     Ids *users, *items;
     Attributes *item_attributes, *user_attributes;
+    struct DatasetShared *lender; /* whose the users and their attributes are; or NULL */
 } DatasetShared;
 
 /* With one reference, for shared_unref(); any part may be NULL until it is filled. */

@@ -361,6 +361,29 @@ static bool run_validation(Chooser *chooser, bool *judged, GError **error)
     return windows->single || windows->none || calibrate_on_validation(chooser, &stage, error);
 }
 
+static bool stands(const Chooser *chooser)
+{
+    const Candidate *chosen = chooser->chosen, *baseline = chooser->best_baseline;
+    return chosen == baseline ||
+           (!chosen->absent && difference(chooser, chosen->test_any, baseline->test_any).low > 0);
+}
+
+/* The best of several on one window is partly the luckiest: what does not beat the baseline on the
+ * next one as well, or cannot learn any more, gives way to it. */
+static bool confirm(Chooser *chooser, const Stage *stage, GError **error)
+{
+    if (stands(chooser))
+        return true;
+    chooser->chosen = chooser->best_baseline;
+    g_clear_pointer(&chooser->calibration, calibration_free);
+    g_clear_pointer(&chooser->calibration_report, g_free);
+    if (chooser->windows.none)
+        return true;
+    g_autoptr(Fitted) fitted = fit_candidate(chooser, chooser->chosen, stage, error);
+    Trial trial = {fitted, stage, NULL};
+    return fitted && calibrate_on_test(chooser, &trial, error);
+}
+
 static bool run_test(Chooser *chooser, bool *judged, GError **error)
 {
     g_auto(Stage) stage = {0};
@@ -373,7 +396,7 @@ static bool run_test(Chooser *chooser, bool *judged, GError **error)
             return false;
         *judged = candidate->absent || candidate->test_any->n_users > 0;
     }
-    return true;
+    return !*judged || confirm(chooser, &stage, error);
 }
 
 static void pick_measured(Chooser *chooser, QualityReport *report)

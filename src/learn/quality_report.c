@@ -63,14 +63,8 @@ char quality_grade(const QualityReport *report, char **reason)
         return 'C';
     }
     if (report->chosen->learner->is_baseline) {
-        *reason = better(report, "; no learner beat this simple baseline");
-        return 'B';
-    }
-    if (!(report->chosen->against.low > 0)) {
-        g_autofree char *addition =
-            g_strdup_printf(", but it is not measurably better than the simple baseline (%s)",
-                            report->best_baseline->learner->title);
-        *reason = better(report, addition);
+        *reason = better(
+            report, "; no learner beat this simple baseline measurably on both holdout windows");
         return 'B';
     }
     if (!(chosen->hit_ci.mean >= HIT_MIN)) {

@@ -20,6 +20,7 @@ WRITES = [("POST", "/v1/models", MODEL), ("PATCH", "/v1/models/products", {"desc
           ("POST", "/v1/predictions", BODY), ("PATCH", P, {"description": "x"}),
           ("DELETE", "/v1/predictions/spare", None),
           ("POST", P + "/trainings", {}), ("POST", P + "/versions/1/activate", {}),
+          ("POST", P + "/columns/refresh", None),
           ("POST", "/v1/audiences", {"name": "Late", "prediction": "there", "product": "P001"}),
           ("PATCH", "/v1/audiences/there", {"description": "x"}), ("DELETE", "/v1/audiences/there", None),
           ("POST", "/v1/keys", {"name": "late", "scopes": ["storefront"]}), ("DELETE", "/v1/keys/{key}", None)]

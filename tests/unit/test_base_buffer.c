@@ -67,6 +67,18 @@ static void a_failed_reservation_is_remembered_and_frees_nothing(void **state)
     assert_string_equal(buffer_text(&buffer), "again");
 }
 
+static void an_extension_is_the_callers_to_write(void **state)
+{
+    g_auto(Buffer) buffer = {0};
+    buffer_append_text(&buffer, "a");
+    char *place = buffer_extend(&buffer, 2);
+    memcpy(place, "bc", 2);
+    assert_string_equal(buffer_text(&buffer), "abc");
+    assert_null(buffer_extend(&buffer, SIZE_MAX - 2));
+    assert_true(buffer.failed);
+    assert_string_equal(buffer_text(&buffer), "abc");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +87,7 @@ int main(void)
         cmocka_unit_test(text_ends_with_nul_when_the_buffer_is_exactly_full),
         cmocka_unit_test(a_reset_keeps_the_memory),
         cmocka_unit_test(a_failed_reservation_is_remembered_and_frees_nothing),
+        cmocka_unit_test(an_extension_is_the_callers_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,63 @@ static void too_much_depth_fails_the_buffer_instead_of_overrunning(void **state)
     assert_int_equal(output.buffer.length, 2 * JSON_DEPTH_MAX + 1);
 }
 
+static void a_special_byte_is_escaped_wherever_it_stands(void **state)
+{
+    g_auto(Output) output = {0};
+    for (size_t length = 1; length <= 20; length++) {
+        for (size_t at = 0; at < length; at++) {
+            char text[21] = "xxxxxxxxxxxxxxxxxxxx", expected[32];
+            text[length] = '\0';
+            text[at] = '"';
+            snprintf(expected, sizeof expected, "\"%.*s\\\"%s\"", (int)at, text, text + at + 1);
+            json_string_n(begin(&output), text, length);
+            assert_string_equal(buffer_text(&output.buffer), expected);
+        }
+    }
+}
+
+static void a_raw_value_written_in_place_is_a_value_like_others(void **state)
+{
+    g_auto(Output) output = {0};
+    JsonWriter *json = begin(&output);
+    json_begin_object(json);
+    JSON_KEY(json, "first");
+    json_int(json, 1);
+    char *at = json_begin_raw(json, 64);
+    assert_non_null(at);
+    at = stpcpy(at, "\"raw\":");
+    json_end_raw(json, json_put_fixed(at, -0.25, 6));
+    JSON_KEY(json, "last");
+    at = json_begin_raw(json, JSON_NUMBER_MAX);
+    json_end_raw(json, json_put_uint(at, UINT64_MAX));
+    json_end_object(json);
+    assert_string_equal(buffer_text(&output.buffer),
+                        "{\"first\":1,\"raw\":-0.25,\"last\":18446744073709551615}");
+}
+
+static void no_memory_leaves_no_place_to_write_at(void **state)
+{
+    g_auto(Output) output = {0};
+    JsonWriter *json = begin(&output);
+    json_begin_array(json);
+    assert_null(json_begin_raw(json, SIZE_MAX - 1));
+    assert_true(output.buffer.failed);
+    json_fixed(json, 0.5, 6);
+    JSON_KEY(json, "lost");
+    assert_string_equal(buffer_text(&output.buffer), "[");
+}
+
+static void every_number_put_fits_its_room(void **state)
+{
+    static const double values[] = {DBL_MAX,           -DBL_MAX, DBL_MIN, -9e15,
+                                    8999999999.999999, -0.0,     NAN,     INFINITY};
+    for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
+        char text[JSON_NUMBER_MAX];
+        char *end = json_put_fixed(text, values[i], 6);
+        assert_true(end > text && end <= text + sizeof text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +264,10 @@ int main(void)
         cmocka_unit_test(fixed_numbers_are_within_half_a_step_of_the_value),
         cmocka_unit_test(values_are_written_exactly),
         cmocka_unit_test(too_much_depth_fails_the_buffer_instead_of_overrunning),
+        cmocka_unit_test(a_special_byte_is_escaped_wherever_it_stands),
+        cmocka_unit_test(a_raw_value_written_in_place_is_a_value_like_others),
+        cmocka_unit_test(no_memory_leaves_no_place_to_write_at),
+        cmocka_unit_test(every_number_put_fits_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,8 +166,11 @@ static void a_mapped_dictionary_finds_what_was_saved(void **state)
 static void walk(const Ids *ids)
 {
     uint64_t sum = 0;
+    const uint32_t beyond[] = {ids_count(ids), IDS_NONE};
+    ids_prefetch(ids, beyond, G_N_ELEMENTS(beyond));
     for (uint32_t number = 0; number < ids_count(ids); number++) {
         size_t length;
+        ids_prefetch(ids, &number, 1);
         const char *bytes = ids_get(ids, number, &length);
         for (size_t i = 0; i < length; i++)
             sum += (uint8_t)bytes[i];

@@ -145,6 +145,31 @@ static void an_argument_is_found_by_its_whole_name(void **state)
     assert_null(target_argument(&target, "b"));
 }
 
+static bool is_refused(unsigned char c)
+{
+    return c <= ' ' || c >= 0x7f; /* above ASCII: no UTF-8 on its own */
+}
+
+static void every_byte_is_judged_wherever_it_stands(void **state)
+{
+    for (size_t length = 1; length <= 20; length++) {
+        for (size_t at = 0; at < length; at++) {
+            for (unsigned c = 1; c < 256; c++) {
+                char raw[] = "/xxxxxxxxxxxxxxxxxxxx", scratch[sizeof raw + 2];
+                Target target;
+                if (strchr("/?%", (int)c))
+                    continue;
+                raw[1 + at] = (char)c;
+                bool good = target_parse(&target, raw, 1 + length, scratch, NULL);
+                if (good == is_refused((unsigned char)c))
+                    fail_msg("byte 0x%02x at %zu of %zu", c, at, length);
+                if (good)
+                    assert_memory_equal(target.segments[0].bytes, raw + 1, length);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     error_init();
@@ -153,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_path_of_many_segments_is_counted_but_not_kept),
         cmocka_unit_test(a_query_of_many_arguments_is_refused),
         cmocka_unit_test(an_argument_is_found_by_its_whole_name),
+        cmocka_unit_test(every_byte_is_judged_wherever_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

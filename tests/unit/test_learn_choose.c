@@ -100,6 +100,27 @@ static void without_structure_a_baseline_is_taken(void **state) /* F18 */
     assert_int_equal(choice->grade, 'C');
 }
 
+/* Two tastes of 30 products each, all bought at one moment. */
+static void without_times_products_are_held_out_by_lot(void **state) /* F18 F19 */
+{
+    g_autofree Bought *bought = g_new(Bought, 300 * 12);
+    Rng rng;
+    rng_init(&rng, 6, 0);
+    for (uint32_t i = 0; i < 300 * 12; i++) {
+        uint32_t user = i / 12;
+        bought[i] = (Bought){user, user % 2 * 30 + rng_below(&rng, 30), 100};
+    }
+    g_autoptr(Dataset) raw = shop_new(300, 60, bought, 300 * 12);
+    g_autoptr(Choice) choice = choose(raw, &AUTO);
+    assert_false(choice->learner->is_baseline);
+    assert_int_equal(choice->grade, 'A');
+    assert_int_equal(choice->rules.purchased, PURCHASED_EXCLUDE);
+    assert_null(choice->calibration);
+    g_autoptr(cJSON) report = report_of(choice);
+    assert_true(cJSON_IsTrue(json_member(json_member(report, "windows"), "by_lot")));
+    assert_true(cJSON_IsNull(json_member(report, "calibration")));
+}
+
 static void a_configured_rule_stays(void **state) /* F15 */
 {
     g_autoptr(Dataset) raw = grocer();
@@ -262,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_grocer_keeps_repeats_and_personal_frequency),
         cmocka_unit_test(a_fashion_shop_leaves_purchased_items_out_and_beats_the_baselines),
         cmocka_unit_test(without_structure_a_baseline_is_taken),
+        cmocka_unit_test(without_times_products_are_held_out_by_lot),
         cmocka_unit_test(a_configured_rule_stays),
         cmocka_unit_test(the_report_holds_every_candidate_and_window),
         cmocka_unit_test(the_choice_repeats_with_its_seed_on_any_number_of_threads),
