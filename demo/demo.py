@@ -137,6 +137,28 @@ def quality():
     table(rows, (44, 20, 20, 28))
     print(f"  grade {report['grade']}: {report['reason']}")
     print(f"  purchased products: {report['purchased_items']['reason']}")
+    if report["calibration"]:
+        probabilities(report["calibration"])
+
+
+def probabilities(report):
+    """What was expected of the test window by what was known before it, against what happened."""
+    print("\n  probabilities, expected against bought in those 30 days:")
+    parts = (("all pairs of customer and product", report["overall"]),
+             ("the 1 % most probable", report["top_1_percent"]),
+             ("the 5 % most probable", report["top_5_percent"]),
+             ("the lists of ten", report["lists"]))
+    table([("", "expected", "bought", "ratio")] +
+          [(name, f"{levels['expected']:.0f}", f"{levels['actual']:.0f}",
+            f"{levels['ratio']:.2f}" if levels["ratio"] is not None else "-")
+           for name, levels in parts], (34, -9, -9, -6))
+    error = report["best_sellers"]["median_error"]
+    print(f"  buyers of the twenty best sellers: median error {error:.0%}; "
+          f"calibration error of the lists {report['lists']['ece']:.3f}")
+
+
+def chance(one):
+    return "" if one["probability"] is None else f"{one['probability']:.0%}"
 
 
 def recommendations():
@@ -148,16 +170,18 @@ def recommendations():
         bought = [h["fields"].get("product_name") or h["product"] for h in user["history"][:10]]
         bought += [""] * (10 - len(bought))
         print(f"  customer {customer} ({user['history_total']} products bought)")
-        table([("", "score", "recommended", "bought last")] +
-              [(i["rank"], f"{i['score']:.2f}", i["fields"].get("product_name") or i["product"], b)
-               for i, b in zip(answer["items"], bought)], (3, 6, 38, 38))
+        table([("", "score", "chance", "recommended", "bought last")] +
+              [(i["rank"], f"{i['score']:.2f}", chance(i),
+                i["fields"].get("product_name") or i["product"], b)
+               for i, b in zip(answer["items"], bought)], (3, 6, -6, 38, 38))
 
 
 def show_audience(title, body):
     made = call("POST", "/v1/audiences", body)
     page = call("GET", f"/v1/audiences/{made['id']}/members?limit=5")
     print(f"  {title}: {page['size']} of {page['predictable']} customers")
-    table([(m["rank"], m["user"], f"{m['score']:.3f}") for m in page["items"]], (4, 12, 8))
+    table([(m["rank"], m["user"], f"{m['score']:.3f}", chance(m)) for m in page["items"]],
+          (4, 12, 8, -5))
     return made["id"]
 
 
@@ -182,7 +206,7 @@ def audiences():
 def output_table():
     heading("7. The same lists as a table in the shop's own database")
     sql = ("SELECT user_unique_id, ranking, recommended_item_id, round(score::numeric, 3) AS score, "
-           "source, model_version, last_update_date::timestamp(0) "
+           "round(probability::numeric, 3) AS probability, source, model_version, last_update_date::timestamp(0) "
            "FROM shortlist.recommendations_next_purchase ORDER BY user_unique_id, ranking LIMIT 6")
     subprocess.run(["psql", CONNECTION, "-X", "-P", "footer=off", "-P", "pager=off", "-c", sql],
                    check=True)
