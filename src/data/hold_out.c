@@ -116,8 +116,8 @@ bool hold_out(const Dataset *whole, double share, uint64_t seed, Dataset **rest,
         return dataset_no_memory(draw.n, error);
     for (uint64_t i = 0; i < draw.n; i++)
         ones[i] = 1;
-    *targets = csr_from_triples(whole->n_users, whole->n_items, draw.n, draw.user, draw.item, ones,
-                                error);
+    *targets =
+        csr_from_triples(whole->n_users, whole->n_items, draw.n, draw.user, draw.item, ones, error);
     if (!*targets)
         return false;
     *rest = g_steal_pointer(&left);

@@ -180,10 +180,11 @@ static bool look_up(Auth *auth, AuthMemory *memory, const char *authorization, s
     const char *text = key_text(authorization, id);
     KeySet *set = acquire(auth);
     const AuthKey *key = check_in(set, text ? text : "", id);
-    if (key)
+    bool allowed = text && key;
+    if (allowed)
         remember(memory, set, key, authorization, length);
     release(auth, set);
-    return key != NULL;
+    return allowed;
 }
 
 bool auth_check(Auth *auth, AuthMemory *memory, const char *authorization, char id[AUTH_ID_MAX + 1],
