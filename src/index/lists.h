@@ -10,11 +10,11 @@
 typedef struct Lists {
     uint32_t n_rows; /* predictable users */
     uint32_t stride;
-    uint32_t *user; /* n_rows: whose */
-    uint32_t *row;  /* n_users: where, or IDS_NONE */
-    uint8_t *count; /* n_rows */
-    uint32_t *item; /* n_rows × stride, best first */
-    float *score;   /* the same, relative to the first; > 0 */
+    uint32_t *user;     /* n_rows: whose */
+    uint32_t *row;      /* n_users: where, or IDS_NONE */
+    uint8_t *count;     /* n_rows */
+    uint32_t *item;     /* n_rows × stride, best first */
+    float *score;       /* the same, relative to the first; > 0 */
     float *probability; /* the same; 0 where it is not known */
 } Lists;
 

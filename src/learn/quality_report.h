@@ -29,7 +29,7 @@ typedef struct QualityReport {
     ListRules rules;
     char *rules_reason;
     bool measured;
-    const char *calibration; /* JSON, or NULL */
+    const char *calibration;  /* JSON, or NULL */
     Interval over_popularity; /* of the chosen one, NDCG on test_any */
 } QualityReport;
 

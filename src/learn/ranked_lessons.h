@@ -18,7 +18,8 @@ typedef struct Lesson {
 
 typedef struct Lessons {
     uint32_t n_features;
-    GArray *taught, *held; /* of Lesson, the windows': to learn from, and of other users to stop by */
+    GArray *taught,
+        *held; /* of Lesson, the windows': to learn from, and of other users to stop by */
     uint64_t n_rows, n_bought;
     GPtrArray *windows; /* that they are of; a later fit finds them in FitContext.shared */
 } Lessons;
