@@ -18,11 +18,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "index/register.h"
+#include "jobs/audience_table.h"
 #include "jobs/follow.h"
 #include "jobs/remap.h"
 #include "jobs/train.h"
 #include "jobs/workers.h"
 #include "spec/model.h"
+#include "store/audience_tables.h"
 #include "store/documents.h"
 #include "store/jobs.h"
 #include "store/keys.h"
@@ -48,6 +50,7 @@ extern const char OPENAPI_JSON_END[];
 static const JobKind JOB_KINDS[] = {
     {"training", train_run},
     {REMAP_KIND, remap_run},
+    {AUDIENCE_TABLE_KIND, audience_table_run},
 };
 
 /* What the command line said. */

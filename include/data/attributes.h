@@ -25,9 +25,10 @@ typedef struct Column {
     ColumnKind kind;
     Ids *values; /* the distinct values as the shop wrote them */
     uint32_t n_rows;
-    uint64_t *start; /* n_rows + 1 */
-    uint32_t *value; /* start[n_rows] numbers of `values`, in the shop's order */
-    float *number;   /* n_rows for COLUMN_NUMERIC, COLUMN_TIME (seconds), NaN: null; else NULL */
+    uint64_t *start;  /* n_rows + 1 */
+    uint32_t *value;  /* start[n_rows] numbers of `values`, in the shop's order */
+    float *number;    /* n_rows for COLUMN_NUMERIC, COLUMN_TIME (seconds), NaN: null; else NULL */
+    bool is_left_out; /* not for learners to look at; not stored */
 } Column;
 
 typedef struct Attributes {

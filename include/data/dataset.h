@@ -83,6 +83,8 @@ typedef struct DatasetOptions {
     int64_t from, to;       /* training period, INT64_MIN and INT64_MAX when open */
     const Period *excluded; /* its texts are borrowed until the first event */
     size_t n_excluded;
+    const char *const *attributes; /* item columns that learners may look at, NULL-terminated and
+                                      borrowed until the first event; NULL: all */
     bool has_order, has_price;
     unsigned threads; /* of finishing; 0: all cores */
 } DatasetOptions;

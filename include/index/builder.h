@@ -13,6 +13,7 @@
 #include "learn/calibrate.h"
 #include "learn/evaluate.h"
 #include "learn/learner.h"
+#include "learn/levels.h"
 
 #define INDEX_LIST_MIN 20  /* stored items per user: at least */
 #define INDEX_LIST_MAX 200 /* and at most */
@@ -24,6 +25,7 @@ typedef struct BuildOptions {
     uint32_t list_length; /* items stored per user, say 2·n; clamped to the limits above */
     ListRules rules;
     const Calibration *calibration; /* aimed at now; NULL: lists have no probabilities */
+    const Levels *levels;           /* as of now; NULL: values have no probabilities */
     const char *card;               /* the model card, a JSON object: stored as it is */
     const char *report;             /* the quality report, a JSON object */
     int64_t built_at;               /* µs */

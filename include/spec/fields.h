@@ -24,7 +24,8 @@ typedef enum FieldType {
                       to 10240, with line breaks and tabs */
     FIELD_OBJECT,  /* the struct itself, embedded; `table` describes it; when `absent` != 0 not
                       written while nothing in it is set */
-    FIELD_LIST     /* void * to an array of `table` structs, its size_t count right behind it */
+    FIELD_LIST /* void * to an array of `table` structs, its size_t count right behind it; an empty
+                  one is not written when `min` is above 0 */
 } FieldType;
 
 typedef struct FieldTable FieldTable;

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "audience_table.h"
 #include "base/error.h"
 #include "cursor.h"
-#include "mapped.h"
 #include "members.h"
 #include "resource.h"
 #include "served.h"
@@ -13,7 +13,6 @@
 
 #define MEMBERS_LIMIT     100
 #define MEMBERS_LIMIT_MAX 1000
-#define NEAR_MAX          5
 
 static void *read_audience(const cJSON *body, Faults *faults)
 {
@@ -45,15 +44,6 @@ static void unknown_prediction(Api *api, const char *id, Faults *faults)
                "there is no prediction \"%s\"", id);
 }
 
-static void check_product(const Snapshot *snapshot, const char *product, Faults *faults)
-{
-    if (ids_find(snapshot_items(snapshot), product, strlen(product)) != IDS_NONE)
-        return;
-    g_auto(GStrv) near = snapshot_near_values(snapshot, NULL, product, NEAR_MAX);
-    faults_add(faults, "/product", "unknown_value", "ids are exact and case sensitive",
-               (const char *const *)near, "there is no product \"%s\"", product);
-}
-
 static bool check_audience(Api *api, const cJSON *body, const void *spec, const void *before,
                            Faults *faults, GError **error)
 {
@@ -70,13 +60,7 @@ static bool check_audience(Api *api, const cJSON *body, const void *spec, const 
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    if (audience->product) {
-        check_product(snapshot, audience->product, faults);
-        return true;
-    }
-    const Column *column = mapped_find(snapshot, audience->column, "/column", faults);
-    if (column)
-        mapped_find_value(snapshot, column, audience->value, "/value", faults);
+    audience_check(snapshot, audience, faults);
     return true;
 }
 
@@ -114,13 +98,19 @@ static bool describe_audience(Api *api, const void *spec, bool single, JsonWrite
     write_count(json, "version", snapshot, snapshot ? snapshot_version(snapshot) : 0);
     json_key(json, "short_because");
     json_string(json, members ? members->short_because : NULL);
-    return true;
+    return (!snapshot || audience_describe(snapshot, audience, json, error)) &&
+           audience_table_write(api, audience, json, error);
 }
 
 static uint32_t version_of(Api *api, const void *spec)
 {
     g_autoptr(Snapshot) snapshot = register_acquire(api->reg, ((const Audience *)spec)->prediction);
-    return snapshot ? served_stamp(snapshot) : 0;
+    return (snapshot ? served_stamp(snapshot) : 0) ^ audience_table_stamp(api, spec);
+}
+
+static bool forget_audience(Api *api, const void *spec, int64_t revision, GError **error)
+{
+    return audience_table_forget(api, spec, revision, error);
 }
 
 const Resource AUDIENCES = {
@@ -133,6 +123,7 @@ const Resource AUDIENCES = {
     .id = audience_id,
     .check = check_audience,
     .advise = advise_audience,
+    .forget = forget_audience,
     .describe = describe_audience,
     .version = version_of,
 };
@@ -160,7 +151,11 @@ HANDLER(audiences_update)
 
 HANDLER(audiences_delete)
 {
+    const char *id = request_param(request, "audience", NULL);
+    g_autofree char *table = audience_table_name(context, id);
     resource_delete(&AUDIENCES, request, response, context);
+    if (table && response_get_status(response) == 204)
+        response_header(response, "Dropped-Table", table);
 }
 
 /* ---- members ---- */

@@ -56,6 +56,7 @@ HANDLER(audiences_get);
 HANDLER(audiences_update);
 HANDLER(audiences_delete);
 HANDLER(audiences_members);
+HANDLER(audiences_table);
 
 HANDLER(keys_create_one);
 HANDLER(keys_list_all);

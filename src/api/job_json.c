@@ -87,6 +87,14 @@ void job_json_write(const Job *job, JobParts parts, JsonWriter *json)
     json_end_object(json);
 }
 
+void job_json_accept(const Job *job, Response *response)
+{
+    g_autofree char *location = g_strconcat("/v1/jobs/", job->id, NULL);
+    response_status(response, 202);
+    response_header(response, "Location", location);
+    job_json_write(job, JOB_WITHOUT_LOG, response_json(response));
+}
+
 bool job_has_ended(const Job *job)
 {
     return job->state == JOB_SUCCEEDED || job->state == JOB_FAILED || job->state == JOB_CANCELLED;

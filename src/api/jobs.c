@@ -58,14 +58,6 @@ static void fail_training(Api *api, const char *prediction, GError *takes_error,
         response_hint(response, "name the missing models: PATCH the prediction");
 }
 
-static void answer_accepted(const Job *job, Response *response)
-{
-    g_autofree char *location = g_strconcat("/v1/jobs/", job->id, NULL);
-    response_status(response, 202);
-    response_header(response, "Location", location);
-    job_json_write(job, JOB_WITHOUT_LOG, response_json(response));
-}
-
 HANDLER(trainings_start)
 {
     Api *api = context;
@@ -76,7 +68,7 @@ HANDLER(trainings_start)
     GError *error = NULL;
     g_autoptr(Job) job = train_enqueue(api->store, prediction, input.seed, &error);
     if (job)
-        answer_accepted(job, response);
+        job_json_accept(job, response);
     else
         fail_training(api, prediction, error, response);
 }
@@ -91,7 +83,7 @@ HANDLER(columns_refresh)
         documents_get(api->store, DOCUMENT_PREDICTION, prediction, &error);
     g_autoptr(Job) job = document ? remaps_request(api->store, prediction, &error) : NULL;
     if (job)
-        answer_accepted(job, response);
+        job_json_accept(job, response);
     else
         served_fail(api, prediction, error, response);
 }
@@ -170,7 +162,7 @@ HANDLER(jobs_cancel_one)
     g_autoptr(Job) job = job_of_path(api, request, &error);
     g_autoptr(Job) cancelled = job ? jobs_cancel(api->store, job->id, &error) : NULL;
     if (cancelled)
-        answer_accepted(cancelled, response);
+        job_json_accept(cancelled, response);
     else
         response_error(response, error);
 }

@@ -8,6 +8,7 @@
 #include "base/faults.h"
 #include "base/json.h"
 #include "http/request.h"
+#include "index/mapped.h"
 #include "index/snapshot.h"
 
 #define MAPPED_MAX 64
@@ -22,14 +23,3 @@ void mapped_read(Mapped *mapped, const Snapshot *snapshot, const Request *reques
 
 /* The member `fields` with the values for an item; nothing when none were asked for. */
 void mapped_write(const Mapped *mapped, uint32_t item, JsonWriter *json);
-
-/* A column of that name; NULL with a fault that names those there are and how to map another. */
-const Column *mapped_find(const Snapshot *snapshot, const char *name, const char *pointer,
-                          Faults *faults);
-
-/* Number of `value` in `column`; IDS_NONE with a fault with near misses. */
-uint32_t mapped_find_value(const Snapshot *snapshot, const Column *column, const char *value,
-                           const char *pointer, Faults *faults);
-
-/* Names of all mapped columns, NULL-terminated, for g_free(); the names are borrowed. */
-const char **mapped_names(const Snapshot *snapshot);

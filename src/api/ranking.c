@@ -1,6 +1,5 @@
 #include "ranking.h"
 
-#include <math.h>
 #include <string.h>
 
 void rankings_init(Rankings *rankings)
@@ -31,23 +30,12 @@ void ranking_unref(Ranking *ranking)
     g_free(ranking);
 }
 
-/* How many members at most. */
-static uint32_t limit_of(const Audience *audience, uint32_t predictable)
+static char *key_of(const Snapshot *snapshot, const Audience *audience)
 {
-    if (audience->max_size > 0)
-        return (uint32_t)MIN(audience->max_size, UINT32_MAX);
-    double share = ceil(audience->percentile / 100 * predictable);
-    return share < 1 ? 1 : (uint32_t)share;
-}
-
-static char *key_of(const Snapshot *snapshot, const Audience *audience, uint32_t limit)
-{
-    return g_strdup_printf("%s %u.%u %" G_GINT64_FORMAT " %u %s\n%s\n%s",
-                           snapshot_prediction(snapshot), snapshot_version(snapshot),
-                           snapshot_revision(snapshot), snapshot_built_at(snapshot), limit,
-                           audience->product ? "product" : "value",
-                           audience->product ? audience->product : audience->column,
-                           audience->product ? "" : audience->value);
+    g_autofree char *wish = audience_wish(audience);
+    return g_strdup_printf("%s %u.%u %" G_GINT64_FORMAT " %s", snapshot_prediction(snapshot),
+                           snapshot_version(snapshot), snapshot_revision(snapshot),
+                           snapshot_built_at(snapshot), wish);
 }
 
 static Ranking *ranking_new(char *takes_key, Members *takes_members)
@@ -83,50 +71,14 @@ static void keep(Rankings *rankings, Ranking *ranking)
     ranking_unref(dropped);
 }
 
-static Members *nobody(const Snapshot *snapshot, const Audience *audience)
-{
-    Members *members = g_new0(Members, 1);
-    members->predictable = snapshot_predictable_users(snapshot);
-    members->short_because =
-        audience->product
-            ? g_strdup_printf("version %u knows no product \"%s\"", snapshot_version(snapshot),
-                              audience->product)
-            : g_strdup_printf("no product bought in the last year has %s \"%s\" in version %u",
-                              audience->column, audience->value, snapshot_version(snapshot));
-    return members;
-}
-
-static Members *rank_product(const Snapshot *snapshot, const Audience *audience, uint32_t limit,
-                             GError **error)
-{
-    uint32_t item =
-        ids_find(snapshot_items(snapshot), audience->product, strlen(audience->product));
-    return item == IDS_NONE ? nobody(snapshot, audience)
-                            : audience_rank(snapshot, &item, 1, limit, error);
-}
-
-static Members *rank_value(const Snapshot *snapshot, const Audience *audience, uint32_t limit,
-                           GError **error)
-{
-    const Column *column = attributes_find(snapshot_item_attributes(snapshot), audience->column);
-    uint32_t value =
-        column ? ids_find(column->values, audience->value, strlen(audience->value)) : IDS_NONE;
-    uint32_t n = 0;
-    const uint32_t *items =
-        value == IDS_NONE ? NULL : snapshot_items_with(snapshot, column, value, &n);
-    return n == 0 ? nobody(snapshot, audience) : audience_rank(snapshot, items, n, limit, error);
-}
-
 Ranking *rankings_get(Rankings *rankings, const Snapshot *snapshot, const Audience *audience,
                       GError **error)
 {
-    uint32_t limit = limit_of(audience, snapshot_predictable_users(snapshot));
-    g_autofree char *key = key_of(snapshot, audience, limit);
+    g_autofree char *key = key_of(snapshot, audience);
     Ranking *kept = find_kept(rankings, key);
     if (kept)
         return kept;
-    Members *members = audience->product ? rank_product(snapshot, audience, limit, error)
-                                         : rank_value(snapshot, audience, limit, error);
+    Members *members = audience_members(snapshot, audience, error);
     if (!members)
         return NULL;
     Ranking *made = ranking_new(g_steal_pointer(&key), members);

@@ -69,6 +69,7 @@ static const Route ROUTES[] = {
     {"PATCH",  AUDIENCE,            MARKET, CHANGES, audiences_update,  "updateAudience",      NULL},
     {"DELETE", AUDIENCE,            MARKET, CHANGES, audiences_delete,  "deleteAudience",      NULL},
     {"GET",    AUDIENCE "/members", MARKET, 0,       audiences_members, "listAudienceMembers", "format limit cursor"},
+    {"POST",   AUDIENCE "/table",   MARKET, CREATES, audiences_table,   "buildAudienceTable",  NULL},
 
     {"POST",   "/v1/keys",       ADMIN, CHANGES, keys_create_one, "createKey", NULL},
     {"GET",    "/v1/keys",       ADMIN, 0,       keys_list_all,   "listKeys",  "limit cursor"},

@@ -370,7 +370,7 @@ char *json_put_fixed(char *at, double value, unsigned decimals)
     double size = fabs(value) * power;
     if (!(size < FIXED_MAX))
         return put_number(at, value);
-    uint64_t scaled = (uint64_t)(size + 0.5);
+    uint64_t scaled = (uint64_t)(int64_t)(size + 0.5); /* signed: one instruction makes it */
     uint64_t whole = scaled < power ? 0 : scaled / power;
     uint32_t fraction = (uint32_t)(scaled - whole * power) * powers[DECIMALS_MAX - decimals];
     if (value < 0 && scaled)

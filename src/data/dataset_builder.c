@@ -205,12 +205,19 @@ static Attributes *finish_attributes(AttributesBuilder *attributes, const Ids *i
     return attributes_builder_finish(no_columns, ids_count(ids), error);
 }
 
+static void leave_out(Attributes *attributes, const char *const *wanted)
+{
+    for (size_t c = 0; wanted && c < attributes->n_columns; c++)
+        attributes->columns[c].is_left_out = !g_strv_contains(wanted, attributes->columns[c].name);
+}
+
 static bool finish_shared(DatasetBuilder *builder, GError **error)
 {
     DatasetShared *shared = builder->shared;
     shared->item_attributes = finish_attributes(builder->item_attributes, shared->items, error);
     if (!shared->item_attributes)
         return false;
+    leave_out(shared->item_attributes, builder->options.attributes);
     shared->user_attributes = finish_attributes(builder->user_attributes, shared->users, error);
     return shared->user_attributes != NULL;
 }

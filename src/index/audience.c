@@ -2,13 +2,10 @@
 
 #include <math.h>
 
+#include "audience_kinds.h"
 #include "base/error.h"
 #include "layout.h"
 #include "math/topk.h"
-
-/* Of the products of a value, so many count: each costs a look at every user, and those bought most
- * tell most. */
-#define ITEMS_ADDED 40u
 
 /* Who does not count leaves the selection: -INFINITY is never selected. */
 static uint32_t mask_users(const Snapshot *snapshot, float *scores)
@@ -59,36 +56,51 @@ static bool select_members(Members *members, const float *scores, bool are_proba
     return true;
 }
 
-/* Adds up the probabilities of the first products, which the caller gives most popular first. */
-static bool add_probabilities(const Snapshot *snapshot, const uint32_t *items, uint32_t n,
-                              float *scores, GError **error)
+bool audience_add_items(const Snapshot *snapshot, const uint32_t *items, uint32_t n, float weight,
+                        float *scores, GError **error)
 {
-    uint32_t n_users = snapshot->meta.n_users;
-    g_autofree float *one = g_try_new(float, (size_t)n_users + 1);
-    if (!one) {
+    const Calibration *calibration = snapshot->calibration;
+    bool each = calibration && calibration_reorders(calibration);
+    uint32_t n_users = snapshot->meta.n_users, step = each ? 1 : MAX(n, 1);
+    g_autofree float *some = g_try_new(float, (size_t)n_users + 1);
+    if (!some) {
         error_set(error, ERR_NO_MEMORY, "no memory to rank %u users", n_users);
         return false;
     }
-    for (uint32_t i = 0; i < MIN(n, ITEMS_ADDED); i++) {
-        snapshot->fitted->learner->score_items(snapshot->fitted, &items[i], 1, one);
-        calibration_map_users(snapshot->calibration, items[i], one, n_users);
+    for (uint32_t i = 0; i < n; i += step) {
+        snapshot->fitted->learner->score_items(snapshot->fitted, &items[i], step, some);
+        if (each)
+            calibration_map_users(calibration, items[i], some, n_users);
         for (uint32_t user = 0; user < n_users; user++)
-            scores[user] += one[user];
+            scores[user] += weight * some[user];
     }
     return true;
 }
 
-/* By the probability of one product, or by how many of several are expected. */
+/* By the probability of one product, or by how many of several are expected: then of those that the
+ * caller gives first, most popular first. */
 static bool score_users(const Snapshot *snapshot, const uint32_t *items, uint32_t n, float *scores,
                         GError **error)
 {
     const Calibration *calibration = snapshot->calibration;
     if (calibration && calibration_reorders(calibration))
-        return add_probabilities(snapshot, items, n, scores, error);
+        return audience_add_items(snapshot, items, MIN(n, AUDIENCE_ITEMS_MAX), 1, scores, error);
     snapshot->fitted->learner->score_items(snapshot->fitted, items, n, scores);
     if (calibration && n == 1)
         calibration_map_users(calibration, items[0], scores, snapshot->meta.n_users);
     return true;
+}
+
+Members *audience_rank_scores(const Snapshot *snapshot, float *scores, bool are_probabilities,
+                              uint32_t limit, GError **error)
+{
+    g_autoptr(Members) members = g_new0(Members, 1);
+    members->predictable = snapshot->meta.n_rows;
+    members->wanting = mask_users(snapshot, scores);
+    if (!select_members(members, scores, are_probabilities, snapshot->meta.n_users, limit, error))
+        return NULL;
+    members->short_because = why_short(members, limit);
+    return g_steal_pointer(&members);
 }
 
 Members *audience_rank(const Snapshot *snapshot, const uint32_t *items, uint32_t n_items,
@@ -108,14 +120,36 @@ Members *audience_rank(const Snapshot *snapshot, const uint32_t *items, uint32_t
     }
     if (n_known > 0 && n_users > 0 && !score_users(snapshot, known, n_known, scores, error))
         return NULL;
-    g_autoptr(Members) members = g_new0(Members, 1);
-    members->predictable = snapshot->meta.n_rows;
-    members->wanting = mask_users(snapshot, scores);
-    bool are_probabilities = snapshot->calibration && n_known == 1;
-    if (!select_members(members, scores, are_probabilities, n_users, limit, error))
+    return audience_rank_scores(snapshot, scores, snapshot->calibration && n_known == 1, limit,
+                                error);
+}
+
+static uint32_t find_level(const Snapshot *snapshot, const Column *column, uint32_t value,
+                           const uint32_t *items, uint32_t n)
+{
+    if (!snapshot->levels || value >= ids_count(column->values))
+        return LEVELS_NONE;
+    size_t length;
+    const char *text = ids_get(column->values, value, &length);
+    return levels_find(snapshot->levels, column->name, text, length, items, n);
+}
+
+Members *audience_rank_value(const Snapshot *snapshot, const Column *column, uint32_t value,
+                             uint32_t limit, GError **error)
+{
+    uint32_t n;
+    const uint32_t *items = snapshot_items_with(snapshot, column, value, &n);
+    uint32_t level = find_level(snapshot, column, value, items, n);
+    if (level == LEVELS_NONE)
+        return audience_rank(snapshot, items, n, limit, error);
+    g_autofree float *scores = g_try_new(float, (size_t)snapshot->meta.n_users + 1);
+    if (!scores) {
+        error_set(error, ERR_NO_MEMORY, "no memory to rank %u users", snapshot->meta.n_users);
         return NULL;
-    members->short_because = why_short(members, limit);
-    return g_steal_pointer(&members);
+    }
+    if (!levels_score(snapshot->levels, level, 1, scores, error))
+        return NULL;
+    return audience_rank_scores(snapshot, scores, true, limit, error);
 }
 
 void members_free(Members *members)

@@ -137,6 +137,7 @@ bool index_build(const char *path, const Fitted *fitted, const Dataset *view, co
            store_columns(writer, popular, view->item_attributes, error) &&
            fitted->learner->save(fitted, writer, error) &&
            (!options->calibration || calibration_save(options->calibration, writer, error)) &&
+           (!options->levels || levels_save(options->levels, writer, error)) &&
            cancel_check(options->cancel, error) && sections_finish(writer, error);
 }
 

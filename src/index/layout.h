@@ -16,6 +16,7 @@
  *   inverted.<column>.start, .item  per value of a column: predictable items, most popular first
  *   learner.…                       the learner's own
  *   calibration.…                   from its scores to probabilities; absent when little is known
+ *   levels.…                        chances of values of columns; absent when little is known
  */
 #pragma once
 
@@ -29,6 +30,7 @@
 #include "index/snapshot.h"
 #include "learn/calibrate.h"
 #include "learn/learner.h"
+#include "learn/levels.h"
 
 #define LAYOUT_NUMBER     1
 #define LAYOUT_USERS      "users"
@@ -72,6 +74,7 @@ struct Snapshot {
     Attributes *attributes;
     Fitted *fitted;
     Calibration *calibration; /* or NULL */
+    Levels *levels;           /* or NULL */
     const char *card, *report;
     uint64_t card_length, report_length;
     const uint8_t *user_scope, *item_scope;

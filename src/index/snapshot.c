@@ -176,8 +176,10 @@ static bool open_learner(Snapshot *snapshot, GError **error)
     }
     snapshot->fitted =
         learner->load(snapshot->sections, snapshot->meta.n_users, snapshot->meta.n_items, error);
-    return snapshot->fitted && calibration_load(snapshot->sections, snapshot->meta.n_items,
-                                                &snapshot->calibration, error);
+    return snapshot->fitted &&
+           calibration_load(snapshot->sections, snapshot->meta.n_items, &snapshot->calibration,
+                            error) &&
+           levels_load(snapshot->sections, snapshot->meta.n_users, &snapshot->levels, error);
 }
 
 Snapshot *snapshot_open(const char *path, GError **error)
@@ -213,6 +215,7 @@ void snapshot_unref(Snapshot *snapshot)
         return;
     fitted_free(snapshot->fitted);
     calibration_free(snapshot->calibration);
+    levels_free(snapshot->levels);
     attributes_free(snapshot->attributes);
     ids_free(snapshot->items);
     ids_free(snapshot->users);

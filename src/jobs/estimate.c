@@ -15,9 +15,13 @@
 #define ROW_BYTES UINT64_C(28)
 #define ID_BYTES  UINT64_C(128)
 
-/* When nothing was trained yet; a machine of two cores. */
-#define BUILT_IN_SECONDS    2.0
-#define BUILT_IN_US_PER_ROW 12.0
+/* When nothing was trained yet; a machine of two cores. The ranker is taught by so many users at
+ * most, and everybody gets a list. */
+#define BUILT_IN_SECONDS     2.0
+#define BUILT_IN_US_PER_ROW  12.0
+#define TAUGHT_USERS_MAX     5000
+#define BUILT_IN_MS_TAUGHT   16.0
+#define BUILT_IN_MS_PER_USER 2.0
 
 uint64_t estimate_budget(const Settings *settings)
 {
@@ -83,10 +87,15 @@ bool estimate_training(Store *store, const Settings *settings, const char *predi
             g_strdup_printf("as long per row as version %d took: %.3g µs", version, rate * 1e6);
         return true;
     }
-    estimate->seconds = BUILT_IN_SECONDS + BUILT_IN_US_PER_ROW * 1e-6 * (double)counts->rows;
-    estimate->basis =
-        g_strdup_printf("nothing was trained yet: %.0f s, and %.0f µs per row, as on 2 cores",
-                        BUILT_IN_SECONDS, BUILT_IN_US_PER_ROW);
+    double taught = MIN((double)counts->users, TAUGHT_USERS_MAX);
+    estimate->seconds = BUILT_IN_SECONDS + BUILT_IN_US_PER_ROW * 1e-6 * (double)counts->rows +
+                        BUILT_IN_MS_TAUGHT * 1e-3 * taught +
+                        BUILT_IN_MS_PER_USER * 1e-3 * (double)counts->users;
+    estimate->basis = g_strdup_printf(
+        "nothing was trained yet: %.0f s, %.0f µs per row, %.0f ms per user and %.0f ms for each "
+        "of the first %d, as on 2 cores",
+        BUILT_IN_SECONDS, BUILT_IN_US_PER_ROW, BUILT_IN_MS_PER_USER, BUILT_IN_MS_TAUGHT,
+        TAUGHT_USERS_MAX);
     return true;
 }
 

@@ -23,6 +23,7 @@
 #include "store/output.h"
 #include "store/reader.h"
 #include "store/versions.h"
+#include "value_levels.h"
 
 typedef enum StageNumber {
     STAGE_READING,
@@ -62,6 +63,7 @@ typedef struct Training {
     Choice *choice;
     FitShared *shared;
     Fitted *fitted;
+    Levels *levels;
     char *path, *card;
     int64_t built_at;
     StageNumber stage;
@@ -76,6 +78,7 @@ static void training_clear(Training *training)
     model_free(training->events);
     model_free(training->products);
     fitted_free(training->fitted);
+    levels_free(training->levels);
     fit_shared_free(training->shared);
     choice_free(training->choice);
     scope_free(training->scope);
@@ -248,6 +251,17 @@ static bool aim_probabilities(Training *training, GError **error)
            calibration_aim(training->choice->calibration, &now, samples, &options, error);
 }
 
+static bool fit_levels(Training *training, GError **error)
+{
+    LevelsOptions options = {.as_of = training->scope->anchor,
+                             .horizon = training->prediction->horizon_days * US_PER_DAY,
+                             .seed = training->seed,
+                             .threads = training->context->settings->training_threads,
+                             .cancel = training->run->cancel};
+    return value_levels_fit(training->run, training->raw, &options, training->choice,
+                            &training->levels, error);
+}
+
 static bool stage_fit(Training *training, GError **error)
 {
     stage_enter(training, STAGE_FITTING);
@@ -267,8 +281,10 @@ static bool stage_fit(Training *training, GError **error)
                           .shared = training->shared};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);
+    bool good =
+        training->fitted && aim_probabilities(training, error) && fit_levels(training, error);
     stage_leave(training);
-    return training->fitted && aim_probabilities(training, error);
+    return good;
 }
 
 static bool stage_build(Training *training, GError **error)
@@ -298,6 +314,7 @@ static bool stage_build(Training *training, GError **error)
                             .list_length = 2 * (uint32_t)training->prediction->n,
                             .rules = training->choice->rules,
                             .calibration = training->choice->calibration,
+                            .levels = training->levels,
                             .card = training->card,
                             .report = training->choice->report,
                             .built_at = training->built_at,

@@ -15,6 +15,7 @@
 #define RIDGE       1.0
 #define CLOSE       1e-6
 #define EXPONENT    20.0
+#define HALVINGS    20
 
 /* How far back buyers are counted, in horizons. */
 static const double SPAN[SPANS] = {0.25, 0.5, 1, 2, 3};
@@ -203,7 +204,8 @@ static double descend(const Moment *moments, unsigned n, const double *step, dou
 {
     double before = loss(moments, n, weight), old[FEATURES];
     memcpy(old, weight, sizeof old);
-    for (double part = 1; part > CLOSE; part /= 2) {
+    double part = 1;
+    for (int halving = 0; halving < HALVINGS; halving++, part /= 2) {
         double moved = 0;
         for (size_t f = 0; f < FEATURES; f++) {
             weight[f] = old[f] - part * step[f];

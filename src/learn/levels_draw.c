@@ -13,12 +13,19 @@
 #define LARGE_SHARE  0.7
 #define LARGE_ORDERS 30
 
-static bool draw_users(LevelDraw *draw, uint32_t n_alive, GError **error)
+/* So many users that what came true of theirs is not more than `rows`. */
+static double share_of_users(const LevelMoment *moment, uint32_t n_alive, double rows)
+{
+    double n_all = MAX(moment->scope->n_users, 1);
+    double came_true = moment->targets ? (double)moment->targets->start[moment->targets->rows] : 0;
+    double share = MIN(PAIRS_MAX / (n_all * n_alive), rows / MAX(came_true, 1));
+    return MAX(share, USERS_MIN / n_all);
+}
+
+static bool draw_users(LevelDraw *draw, double share, GError **error)
 {
     const Scope *scope = draw->moment->scope;
     const Dataset *view = draw->moment->view;
-    double n_all = MAX(scope->n_users, 1);
-    double share = MAX(PAIRS_MAX / (n_all * n_alive), USERS_MIN / n_all);
     draw->users = kept_new0(view->n_users, sizeof *draw->users, error);
     for (uint32_t user = 0; draw->users && user < view->n_users; user++) {
         Rng rng;
@@ -26,7 +33,7 @@ static bool draw_users(LevelDraw *draw, uint32_t n_alive, GError **error)
         if (scope->user[user] == USER_PREDICTABLE && rng_uniform(&rng) < share)
             draw->users[draw->n_users++] = user;
     }
-    draw->user_share = draw->n_users / n_all;
+    draw->user_share = (double)draw->n_users / MAX(scope->n_users, 1);
     return draw->users != NULL;
 }
 
@@ -94,7 +101,7 @@ bool level_draw_init(LevelDraw *draw, const LevelMoment *moment, double rows, bo
     }
     for (uint32_t v = 0; v < n_values; v++)
         n_alive += moment->scope->item[v];
-    if (!draw_users(draw, MAX(n_alive, 1), error))
+    if (!draw_users(draw, share_of_users(moment, MAX(n_alive, 1), rows), error))
         return false;
     set_shares(draw, rows, by_size);
     return true;
@@ -112,6 +119,7 @@ typedef struct LevelDesk {
     DrawnUser rows;
     uint32_t room;      /* for features, in rows */
     Affinity *affinity; /* n_values + 1, zeros between users */
+    float *liked;       /* n_values + 1 */
 } LevelDesk;
 
 typedef struct Drawing {
@@ -131,6 +139,7 @@ static void drawing_clear(Drawing *drawing)
         g_free(desk->rows.weight);
         g_free(desk->rows.features);
         g_free(desk->affinity);
+        g_free(desk->liked);
     }
     g_free(drawing->desks);
 }
@@ -148,7 +157,9 @@ static bool desks_init(Drawing *drawing, unsigned threads, GError **error)
         desk->rows.label = kept_new0(n, sizeof(float), error);
         desk->rows.weight = kept_new0(n, sizeof(float), error);
         desk->affinity = kept_new0(n, sizeof(Affinity), error);
-        if (!desk->rows.value || !desk->rows.label || !desk->rows.weight || !desk->affinity)
+        desk->liked = kept_new0(n, sizeof(float), error);
+        if (!desk->rows.value || !desk->rows.label || !desk->rows.weight || !desk->affinity ||
+            !desk->liked)
             return false;
     }
     return true;
@@ -203,9 +214,13 @@ static void describe_rows(const LevelDraw *draw, LevelDesk *desk)
     DrawnUser *rows = &desk->rows;
     uint32_t n_features = level_features_count();
     features_user_affinity(facts->state, rows->user, desk->affinity);
-    for (uint32_t r = 0; r < rows->n; r++)
-        level_features_write(facts, rows->user, rows->value[r], &desk->affinity[rows->value[r]],
+    if (facts->als)
+        facts->als->learner->score_users(facts->als, &rows->user, 1, desk->liked);
+    for (uint32_t r = 0; r < rows->n; r++) {
+        uint32_t value = rows->value[r];
+        level_features_write(facts, rows->user, value, &desk->affinity[value], desk->liked[value],
                              rows->features + (size_t)r * n_features);
+    }
     features_clear_user_affinity(facts->state, rows->user, desk->affinity);
 }
 

@@ -2,24 +2,30 @@
 
 #include <math.h>
 
+#include "als.h"
 #include "base/error.h"
 #include "ranked_arrays.h"
+
+/* Values are fewer than products, and fitted eight times in one training. */
+#define RANK   32
+#define SWEEPS 8
 
 const Groupings levels_no_groupings = {0};
 
 uint32_t level_features_count(void)
 {
     static const FeatureState empty = {.groupings = &levels_no_groupings};
-    return features_count(&empty, 0) + VALUE_FEATURES;
+    return features_count(&empty, 0) + VALUE_FEATURES + 1;
 }
 
 void level_features_write(const LevelFacts *facts, uint32_t user, uint32_t value,
-                          const Affinity *affinity, float *out)
+                          const Affinity *affinity, float liked, float *out)
 {
     features_write(facts->state, user, value, affinity, NULL, 0, out);
     out += features_count(facts->state, 0);
     for (size_t f = 0; f < VALUE_FEATURES; f++)
         out[f] = facts->value[(size_t)value * VALUE_FEATURES + f];
+    out[VALUE_FEATURES] = facts->als ? liked : NAN;
 }
 
 static bool describe_values(LevelMoment *moment, const Values *values, GError **error)
@@ -37,6 +43,25 @@ static bool describe_values(LevelMoment *moment, const Values *values, GError **
         out[VALUE_SHARE] = known[ITEM_ROWS_30] / (float)MAX(moment->scope->n_users, 1);
     }
     return facts->value != NULL;
+}
+
+static bool factorise(LevelMoment *moment, int64_t as_of, const LevelsOptions *options,
+                      GError **error)
+{
+    FitContext context = {.as_of = as_of,
+                          .seed = options->seed,
+                          .threads = options->threads,
+                          .cancel = options->cancel,
+                          .horizon = options->horizon};
+    AlsParams params = als_defaults;
+    params.rank = RANK;
+    params.sweeps = SWEEPS;
+    g_autoptr(GError) refused = NULL;
+    moment->facts.als = als_fit_with(moment->view, &params, &context, &refused);
+    if (moment->facts.als || g_error_matches(refused, ERROR_DOMAIN, ERR_INVALID))
+        return true;
+    g_propagate_error(error, g_steal_pointer(&refused));
+    return false;
 }
 
 bool level_moment_init(LevelMoment *moment, const Values *values, const Dataset *mapped,
@@ -58,7 +83,8 @@ bool level_moment_init(LevelMoment *moment, const Values *values, const Dataset 
             return false;
     }
     moment->facts.state = feature_state_new(moment->view, &how, error);
-    return moment->facts.state && describe_values(moment, values, error);
+    return moment->facts.state && describe_values(moment, values, error) &&
+           factorise(moment, as_of, options, error);
 }
 
 void level_moment_clear(LevelMoment *moment)
@@ -68,5 +94,6 @@ void level_moment_clear(LevelMoment *moment)
     csr_free(moment->targets);
     feature_state_free(moment->facts.state);
     g_free(moment->facts.value);
+    fitted_free(moment->facts.als);
     *moment = (LevelMoment){0};
 }

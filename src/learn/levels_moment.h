@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "data/split.h"
+#include "learn/learner.h"
 #include "learn/levels.h"
 #include "levels_values.h"
 #include "ranked_features.h"
@@ -17,6 +18,7 @@
 typedef struct LevelFacts {
     FeatureState *state;
     float *value; /* n_values × VALUE_FEATURES */
+    Fitted *als;  /* of values, for what else its buyers buy; NULL when it could not learn */
     uint32_t n_values;
 } LevelFacts;
 
@@ -30,9 +32,9 @@ typedef struct LevelMoment {
 extern const Groupings levels_no_groupings;
 
 uint32_t level_features_count(void);
-/* Of `value` < n_values; NaN where nothing is known. */
+/* Of `value` < n_values; NaN where nothing is known. `liked` is what als scores the pair. */
 void level_features_write(const LevelFacts *facts, uint32_t user, uint32_t value,
-                          const Affinity *affinity, float *out);
+                          const Affinity *affinity, float liked, float *out);
 
 /* `mapped` is of values_dataset(); rows from as_of on matter to targets only, and to those only
  * with is_past. For level_moment_clear(), whatever comes of it. */

@@ -209,6 +209,8 @@ bool values_save(const Values *values, SectionsWriter *writer, GError **error)
 
 static bool is_sound(const Values *values)
 {
+    if (!values->first)
+        return false;
     bool sound = values->first[0] == 0 && values->first[values->n_columns] == values->n &&
                  ids_count(values->names) == values->n + 1;
     for (uint32_t c = 0; c < values->n_columns; c++)
@@ -219,8 +221,7 @@ static bool is_sound(const Values *values)
 Values *values_load(const Sections *sections, GError **error)
 {
     uint64_t n;
-    const uint32_t *counts =
-        sections_get(sections, "values.counts", 2 * sizeof *counts, &n, error);
+    const uint32_t *counts = sections_get(sections, "values.counts", 2 * sizeof *counts, &n, error);
     if (!counts)
         return NULL;
     g_autoptr(Values) values = g_new0(Values, 1);

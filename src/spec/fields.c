@@ -14,9 +14,20 @@
 #define TIME_HINT        "send 2011-11-10 or 2011-11-10T08:26:00Z"
 
 /* Members of answers that a caller may send back by habit. */
-static const char *const read_only[] = {
-    "created_at", "updated_at",  "revision",      "status",         "missing", "version",
-    "size",       "predictable", "short_because", "active_version", NULL};
+static const char *const read_only[] = {"created_at",
+                                        "updated_at",
+                                        "revision",
+                                        "status",
+                                        "missing",
+                                        "version",
+                                        "size",
+                                        "predictable",
+                                        "short_because",
+                                        "active_version",
+                                        "table",
+                                        "similar_products",
+                                        "ignored_attributes",
+                                        NULL};
 
 /* One value on its way from JSON into its struct. */
 typedef struct Place {

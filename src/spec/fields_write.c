@@ -6,6 +6,11 @@ static bool is_none(const Field *field, double number)
     return number == field->absent && (number < field->min || number > field->max);
 }
 
+static size_t count_of(const void *at)
+{
+    return *(const size_t *)(const void *)((const char *)at + sizeof(void *));
+}
+
 static bool is_left_out(const Field *field, const void *at);
 
 static bool is_empty(const FieldTable *table, const void *from)
@@ -25,6 +30,8 @@ static bool is_left_out(const Field *field, const void *at)
     case FIELD_SLUG:
     case FIELD_STRINGS:
         return !*(void *const *)at;
+    case FIELD_LIST:
+        return field->min > 0 && count_of(at) == 0;
     case FIELD_TIME:
         return *(const int64_t *)at == INT64_MIN;
     case FIELD_INT:
@@ -54,7 +61,7 @@ static void write_object(const FieldTable *table, const void *from, JsonWriter *
 static void write_list(const Field *field, const char *at, JsonWriter *writer)
 {
     const char *items = *(char *const *)(const void *)at;
-    size_t n = *(const size_t *)(const void *)(at + sizeof(void *));
+    size_t n = count_of(at);
     json_begin_array(writer);
     for (size_t i = 0; i < n; i++)
         write_object(field->table, items + i * field->table->size, writer);

@@ -13,6 +13,7 @@
 
 EMBED(schema_001, "src/store/schema/001_foundation.sql");
 EMBED(schema_002, "src/store/schema/002_remap.sql");
+EMBED(schema_003, "src/store/schema/003_audience_table.sql");
 
 static const struct {
     const char *name;
@@ -20,6 +21,7 @@ static const struct {
 } steps[] = {
     {"foundation", schema_001},
     {"remap", schema_002},
+    {"audience_table", schema_003},
 };
 
 #define NEWEST ((int)G_N_ELEMENTS(steps))

@@ -12,18 +12,49 @@
  * schema at once. */
 #define STRUCTURE_LOCK "SELECT pg_advisory_xact_lock(1398230604, 1)"
 
-char *output_base_name(const char *prediction)
+static char *columns_of_members(KeyType user, KeyType item)
 {
-    g_autofree char *name = g_strconcat("recommendations_", prediction, NULL);
+    return g_strdup_printf("user_unique_id %s NOT NULL, rank integer NOT NULL,"
+                           " score real NOT NULL, probability real,"
+                           " model_version integer NOT NULL,"
+                           " last_update_date timestamptz NOT NULL, build integer NOT NULL",
+                           key_type_sql(user));
+}
+
+const OutputKind output_of_prediction = {
+    .noun = "prediction",
+    .view_prefix = "recommendations_",
+    .key_prefix = "",
+    .number = "model_version",
+    .shown = "primary_key, user_unique_id, recommended_item_id, last_update_date, ranking, score,"
+             " probability, source, model_version",
+    .again = "train again",
+    .columns = output_columns_sql,
+};
+
+/* An id has no slash: the two kinds never share a key. */
+const OutputKind output_of_audience = {
+    .noun = "audience",
+    .view_prefix = "audience_",
+    .key_prefix = "audience/",
+    .number = "build",
+    .shown = "user_unique_id, rank, score, probability, model_version, last_update_date",
+    .again = "ask for the table again",
+    .columns = columns_of_members,
+};
+
+char *output_base_name(const OutputKind *kind, const char *id)
+{
+    g_autofree char *name = g_strconcat(kind->view_prefix, id, NULL);
     return g_strdelimit(g_steal_pointer(&name), "-", '_');
 }
 
-/* The same for all versions; a name that would be too long is cut and told apart by a checksum. */
-static char *partition_prefix(const char *prediction, const char *rows)
+/* The same for all numbers; a name that would be too long is cut and told apart by a checksum. */
+static char *partition_prefix(const char *id, const char *rows)
 {
     if (strlen(rows) + strlen("_v") + VERSION_DIGITS <= NAME_MAX_BYTES)
         return g_strconcat(rows, "_v", NULL);
-    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, prediction, -1);
+    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, id, -1);
     return g_strdup_printf("%.40s_%.8s_v", rows, sum);
 }
 
@@ -33,15 +64,17 @@ static char *qualified(PGconn *connection, const char *schema_sql, const char *n
     return g_strconcat(schema_sql, ".", quoted, NULL);
 }
 
-OutputNames *output_names_new(PGconn *connection, const SourceSettings *source,
-                              const char *prediction)
+OutputNames *output_names_of(PGconn *connection, const SourceSettings *source,
+                             const OutputKind *kind, const char *id)
 {
     OutputNames *names = g_new0(OutputNames, 1);
-    names->prediction = g_strdup(prediction);
+    names->kind = kind;
+    names->id = g_strdup(id);
+    names->pointer_key = g_strconcat(kind->key_prefix, id, NULL);
     names->schema = g_strdup(source->output_schema);
-    names->view = output_base_name(prediction);
+    names->view = output_base_name(kind, id);
     names->rows = g_strconcat(names->view, "_rows", NULL);
-    names->partition_prefix = partition_prefix(prediction, names->rows);
+    names->partition_prefix = partition_prefix(id, names->rows);
     names->schema_sql = db_identifier(connection, names->schema);
     names->view_sql = qualified(connection, names->schema_sql, names->view);
     names->rows_sql = qualified(connection, names->schema_sql, names->rows);
@@ -49,11 +82,18 @@ OutputNames *output_names_new(PGconn *connection, const SourceSettings *source,
     return names;
 }
 
+OutputNames *output_names_new(PGconn *connection, const SourceSettings *source,
+                              const char *prediction)
+{
+    return output_names_of(connection, source, &output_of_prediction, prediction);
+}
+
 void output_names_free(OutputNames *names)
 {
     if (!names)
         return;
-    g_free(names->prediction);
+    g_free(names->id);
+    g_free(names->pointer_key);
     g_free(names->schema);
     g_free(names->view);
     g_free(names->rows);
@@ -65,9 +105,9 @@ void output_names_free(OutputNames *names)
     g_free(names);
 }
 
-char *output_partition_name(const OutputNames *names, uint32_t version)
+char *output_partition_name(const OutputNames *names, uint32_t number)
 {
-    return g_strdup_printf("%s%u", names->partition_prefix, version);
+    return g_strdup_printf("%s%u", names->partition_prefix, number);
 }
 
 char *output_qualified(PGconn *connection, const OutputNames *names, const char *name)
@@ -179,10 +219,9 @@ static bool look(PGconn *connection, const OutputNames *names, Standing *standin
     return true;
 }
 
-/* The comment on rows tells whose they are: ids that differ in - and _ share a name. */
-static char *comment_of(const OutputNames *names)
+char *output_comment(const OutputNames *names)
 {
-    return g_strconcat("shortlist: prediction ", names->prediction, NULL);
+    return g_strconcat("shortlist: ", names->kind->noun, " ", names->id, NULL);
 }
 
 /* format_type prints bpchar without a length in quotes or not, depending on the version. */
@@ -197,21 +236,22 @@ static bool is_type(const char *found, KeyType wanted)
 static bool check_ours(const OutputNames *names, const Standing *standing, KeyType user,
                        KeyType item, GError **error)
 {
-    g_autofree char *comment = comment_of(names);
+    g_autofree char *comment = output_comment(names);
     if (standing->rows ? g_strcmp0(standing->comment, comment) != 0 : standing->view) {
         error_set(error, ERR_CONFLICT,
-                  "%s.%s is not of prediction \"%s\": rename the prediction or drop that table",
-                  names->schema, standing->rows ? names->rows : names->view, names->prediction);
+                  "%s.%s is not of %s \"%s\": rename the %s or drop that table", names->schema,
+                  standing->rows ? names->rows : names->view, names->kind->noun, names->id,
+                  names->kind->noun);
         return false;
     }
     bool users = standing->rows && !is_type(standing->user_type, user);
-    if (users || (standing->rows && !is_type(standing->item_type, item))) {
+    if (users || (standing->item_type && !is_type(standing->item_type, item))) {
         error_set(error, ERR_CONFLICT,
                   "the shop's %s key is %s now, but %s.%s was made for %s: drop view and table "
-                  "%s.%s and %s, and train again",
+                  "%s.%s and %s, and %s",
                   users ? "user" : "product", key_type_sql(users ? user : item), names->schema,
                   names->rows, users ? standing->user_type : standing->item_type, names->schema,
-                  names->view, names->rows);
+                  names->view, names->rows, names->kind->again);
         return false;
     }
     return true;
@@ -263,23 +303,23 @@ static bool make_pointer(PGconn *connection, const OutputNames *names, GError **
 static bool make_rows(PGconn *connection, const OutputNames *names, KeyType user, KeyType item,
                       GError **error)
 {
-    g_autofree char *columns = output_columns_sql(user, item);
-    g_autofree char *comment = comment_of(names);
+    g_autofree char *columns = names->kind->columns(user, item);
+    g_autofree char *comment = output_comment(names);
     g_autofree char *literal = db_literal(connection, comment);
-    g_autofree char *sql = g_strdup_printf("CREATE TABLE %s (%s) PARTITION BY LIST (model_version);"
-                                           "COMMENT ON TABLE %s IS %s",
-                                           names->rows_sql, columns, names->rows_sql, literal);
+    g_autofree char *sql =
+        g_strdup_printf("CREATE TABLE %s (%s) PARTITION BY LIST (%s); COMMENT ON TABLE %s IS %s",
+                        names->rows_sql, columns, names->kind->number, names->rows_sql, literal);
     return output_run(connection, sql, "making the output table", error);
 }
 
 static bool make_view(PGconn *connection, const OutputNames *names, GError **error)
 {
-    g_autofree char *literal = db_literal(connection, names->prediction);
-    g_autofree char *sql = g_strdup_printf(
-        "CREATE VIEW %s AS SELECT primary_key, user_unique_id, recommended_item_id,"
-        " last_update_date, ranking, score, probability, source, model_version FROM %s"
-        " WHERE model_version = (SELECT version FROM %s WHERE prediction = %s)",
-        names->view_sql, names->rows_sql, names->pointer_sql, literal);
+    g_autofree char *literal = db_literal(connection, names->pointer_key);
+    g_autofree char *sql =
+        g_strdup_printf("CREATE VIEW %s AS SELECT %s FROM %s"
+                        " WHERE %s = (SELECT version FROM %s WHERE prediction = %s)",
+                        names->view_sql, names->kind->shown, names->rows_sql, names->kind->number,
+                        names->pointer_sql, literal);
     return output_run(connection, sql, "making the output's view", error);
 }
 
@@ -333,13 +373,13 @@ bool output_prepare(PGconn *connection, const OutputNames *names, const SourceSe
     return false;
 }
 
-int output_is_attached(PGconn *connection, const OutputNames *names, uint32_t version,
+int output_is_attached(PGconn *connection, const OutputNames *names, uint32_t number,
                        GError **error)
 {
     static const char sql[] = "SELECT 1 FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
                               " WHERE inhparent = to_regclass($1) AND c.relname = $2"
                               "   AND NOT inhdetachpending";
-    g_autofree char *partition = output_partition_name(names, version);
+    g_autofree char *partition = output_partition_name(names, number);
     const char *values[] = {names->rows_sql, partition};
     g_autoptr(PGresult) result = db_query(connection, sql, 2, values, error);
     return result ? PQntuples(result) > 0 : -1;

@@ -1,4 +1,4 @@
-/* Which version of an output is read, and which go. */
+/* Which number of an output, a version's or a build's, is read, and which go. */
 #include <string.h>
 
 #include "base/error.h"
@@ -8,17 +8,12 @@
 
 #define DROP_TRIES 5
 
-bool output_point(const SourceSettings *source, const char *prediction, uint32_t version,
-                  GError **error)
+bool output_point_to(PGconn *connection, const OutputNames *names, uint32_t number, GError **error)
 {
-    g_autoptr(PGconn) connection = output_connect(source, error);
-    if (!connection)
-        return false;
-    g_autoptr(OutputNames) names = output_names_new(connection, source, prediction);
-    int attached = output_is_attached(connection, names, version, error);
+    int attached = output_is_attached(connection, names, number, error);
     if (attached <= 0) {
         if (attached == 0)
-            error_set(error, ERR_NOT_FOUND, "version %u is not in %s.%s", version, names->schema,
+            error_set(error, ERR_NOT_FOUND, "version %u is not in %s.%s", number, names->schema,
                       names->view);
         return false;
     }
@@ -27,10 +22,20 @@ bool output_point(const SourceSettings *source, const char *prediction, uint32_t
         " ON CONFLICT (prediction) DO UPDATE SET version = excluded.version,"
         " published_at = excluded.published_at",
         names->pointer_sql);
-    g_autofree char *number = g_strdup_printf("%u", version);
-    const char *values[] = {prediction, number};
+    g_autofree char *text = g_strdup_printf("%u", number);
+    const char *values[] = {names->pointer_key, text};
     g_autoptr(PGresult) result = db_query(connection, sql, 2, values, error);
     return result != NULL;
+}
+
+bool output_point(const SourceSettings *source, const char *prediction, uint32_t version,
+                  GError **error)
+{
+    g_autoptr(PGconn) connection = output_connect(source, error);
+    if (!connection)
+        return false;
+    g_autoptr(OutputNames) names = output_names_new(connection, source, prediction);
+    return output_point_to(connection, names, version, error);
 }
 
 static bool is_kept(int64_t version, const uint32_t *keep, size_t n)
@@ -42,12 +47,11 @@ static bool is_kept(int64_t version, const uint32_t *keep, size_t n)
     return false;
 }
 
-/* The version read now; -1 when there is none, -2 with an error. */
-static int64_t pointed_version(PGconn *connection, const OutputNames *names, GError **error)
+int64_t output_pointed(PGconn *connection, const OutputNames *names, GError **error)
 {
     g_autofree char *sql =
         g_strdup_printf("SELECT version FROM %s WHERE prediction = $1", names->pointer_sql);
-    const char *values[] = {names->prediction};
+    const char *values[] = {names->pointer_key};
     g_autoptr(PGresult) result = db_query(connection, sql, 1, values, error);
     if (!result)
         return -2;
@@ -88,13 +92,13 @@ static bool remove_partition(PGconn *connection, const OutputNames *names, const
     return output_run(connection, drop, "dropping an old version", error);
 }
 
-/* Whether there is an output of this prediction: 0 none, -1 with an error. */
+/* Whether there is this output: 0 none, -1 with an error. */
 static int output_exists(PGconn *connection, const OutputNames *names, GError **error)
 {
     static const char sql[] =
         "SELECT coalesce(obj_description(to_regclass($1), 'pg_class') = $2, false)"
         " AND to_regclass($3) IS NOT NULL AS exists";
-    g_autofree char *comment = g_strconcat("shortlist: prediction ", names->prediction, NULL);
+    g_autofree char *comment = output_comment(names);
     const char *values[] = {names->rows_sql, comment, names->pointer_sql};
     g_autoptr(PGresult) result = db_query(connection, sql, 3, values, error);
     return result ? db_text(result, 0, "exists")[0] == 't' : -1;
@@ -104,7 +108,7 @@ static int output_exists(PGconn *connection, const OutputNames *names, GError **
 static bool prune_all(PGconn *connection, const OutputNames *names, const uint32_t *keep, size_t n,
                       GError **error)
 {
-    int64_t pointed = pointed_version(connection, names, error);
+    int64_t pointed = output_pointed(connection, names, error);
     if (pointed == -2)
         return false;
     g_autoptr(PGresult) partitions = list_partitions(connection, names, error);
@@ -131,6 +135,13 @@ static bool prune_all(PGconn *connection, const OutputNames *names, const uint32
     return true;
 }
 
+bool output_prune_to(PGconn *connection, const OutputNames *names, const uint32_t *keep, size_t n,
+                     GError **error)
+{
+    int exists = output_exists(connection, names, error);
+    return exists > 0 ? prune_all(connection, names, keep, n, error) : exists == 0;
+}
+
 bool output_prune(const SourceSettings *source, const char *prediction, const uint32_t *keep,
                   size_t n, GError **error)
 {
@@ -138,8 +149,7 @@ bool output_prune(const SourceSettings *source, const char *prediction, const ui
     if (!connection)
         return false;
     g_autoptr(OutputNames) names = output_names_new(connection, source, prediction);
-    int exists = output_exists(connection, names, error);
-    return exists > 0 ? prune_all(connection, names, keep, n, error) : exists == 0;
+    return output_prune_to(connection, names, keep, n, error);
 }
 
 static void append_drops(PGconn *connection, const OutputNames *names, const PGresult *partitions,
@@ -158,7 +168,7 @@ static bool drop_all(PGconn *connection, const OutputNames *names, GError **erro
     g_autoptr(PGresult) partitions = list_partitions(connection, names, error);
     if (!partitions)
         return false;
-    g_autofree char *literal = db_literal(connection, names->prediction);
+    g_autofree char *literal = db_literal(connection, names->pointer_key);
     g_autoptr(GString) sql = g_string_new(NULL);
     g_string_append_printf(sql, "DROP VIEW IF EXISTS %s; DROP TABLE %s;", names->view_sql,
                            names->rows_sql);
@@ -168,12 +178,8 @@ static bool drop_all(PGconn *connection, const OutputNames *names, GError **erro
     return output_run(connection, sql->str, "dropping the output", error);
 }
 
-bool output_drop(const SourceSettings *source, const char *prediction, GError **error)
+bool output_drop_all(PGconn *connection, const OutputNames *names, GError **error)
 {
-    g_autoptr(PGconn) connection = output_connect(source, error);
-    if (!connection)
-        return false;
-    g_autoptr(OutputNames) names = output_names_new(connection, source, prediction);
     int exists = output_exists(connection, names, error);
     if (exists <= 0)
         return exists == 0;
@@ -189,8 +195,17 @@ bool output_drop(const SourceSettings *source, const char *prediction, GError **
     }
 }
 
+bool output_drop(const SourceSettings *source, const char *prediction, GError **error)
+{
+    g_autoptr(PGconn) connection = output_connect(source, error);
+    if (!connection)
+        return false;
+    g_autoptr(OutputNames) names = output_names_new(connection, source, prediction);
+    return output_drop_all(connection, names, error);
+}
+
 char *output_view_name(const SourceSettings *source, const char *prediction)
 {
-    g_autofree char *view = output_base_name(prediction);
+    g_autofree char *view = output_base_name(&output_of_prediction, prediction);
     return g_strconcat(source->output_schema, ".", view, NULL);
 }

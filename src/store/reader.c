@@ -234,6 +234,7 @@ static DatasetBuilder *builder_for(const Model *users, const Model *events, cons
         .to = period->to == INT64_MIN ? INT64_MAX : period->to,
         .excluded = excluded,
         .n_excluded = period->n_excluded,
+        .attributes = (const char *const *)prediction->attributes,
         .has_order = events->order_key != NULL,
         .has_price = events->price != NULL,
         .threads = reading->threads,

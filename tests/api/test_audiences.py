@@ -67,7 +67,7 @@ def test_every_form_lists_the_same_members(api, red):
         [(member["user"], member["rank"], member["score"]) for member in pages]
     lines = api.get(path + "?format=ndjson")
     assert lines.headers["Content-Type"] == "application/x-ndjson"
-    assert [json.loads(line) for line in lines.text.splitlines()] == pages
+    assert [json.loads(line) for line in lines.content.splitlines()] == pages
     for accept, text in (("text/csv", table.text), ("text/csv;q=0.9, */*", table.text),
                          ("application/x-ndjson", lines.text)):
         assert api.get(path, headers={"Accept": accept}).text == text
@@ -95,6 +95,55 @@ def test_cursor_of_another_definition_conflicts(api, red):
     api.patch("/v1/audiences/red", {"value": "green"})
     answer = api.get(f"/v1/audiences/red/members?limit=1&cursor={part(cursor)}", expect=409).json()
     assert answer["code"] == "conflict" and "start again" in answer["hint"]
+
+
+NEW = {"name": "New toy", "id": "new", "prediction": "next", "percentile": 100}
+
+
+def test_product_not_yet_sold_is_described_by_its_attributes(api, trained):
+    """F35: who wants the products most like it, which are named, with what they share."""
+    made = api.post("/v1/audiences", {**NEW, "attributes": [
+        {"column": "category", "value": "group 0"}, {"column": "colour", "value": "green"},
+        {"column": "price", "value": "11.0"}, {"column": "colour", "value": "ultraviolet", "new": True}]})
+    assert made.json() == api.get("/v1/audiences/new").json()
+    first, *others = made.json()["similar_products"]
+    assert first["product"] == "P011" and first["similarity"] == 1
+    assert first["shared"] == ["category", "colour", "price"]
+    similarities = [similar["similarity"] for similar in [first, *others]]
+    assert similarities == sorted(similarities, reverse=True) and similarities[-1] >= similarities[0] / 2
+    assert made.json()["ignored_attributes"] == [{"column": "colour", "value": "ultraviolet"}]
+    assert made.json()["attributes"][3] == {"column": "colour", "value": "ultraviolet", "new": True}
+    members = list(api.pages("/v1/audiences/new/members", limit=50))
+    assert len(members) == made.json()["size"] > 100
+    assert members[0]["score"] == 1 and {member["probability"] for member in members} == {None}
+    numbers = {customer: i for i, (customer, _) in enumerate(shop.customers())}
+    own = sum(numbers[member["user"]] % 4 == 0 for member in members[:20])
+    assert own > 10, "most of the first are of the customers who buy this group of products"
+    lines = api.get("/v1/audiences/new/members?format=ndjson").content.splitlines()
+    assert [json.loads(line) for line in lines] == members
+    changed = api.patch("/v1/audiences/new", {"attributes": None, "product": "P001"}).json()
+    assert "similar_products" not in changed and "attributes" not in changed
+    api.delete("/v1/audiences/new")
+
+
+@pytest.mark.parametrize("attributes, pointer, code, candidates", [
+    ([{"column": "colour", "value": "Red"}], "/attributes/0/value", "unknown_value", ["red"]),
+    ([{"column": "colour", "value": "red"}, {"column": "category", "value": "Toy"}],
+     "/attributes/1/value", "unknown_value", ["toy"]),
+    ([{"column": "color", "value": "red"}], "/attributes/0/column", "unknown_reference", ["colour"]),
+    ([{"column": "product_name", "value": "Toy 1"}], "/attributes/0/column", "wrong_type",
+     ["colour", "category", "price"]),
+    ([{"column": "price", "value": "cheap"}], "/attributes/0/value", "invalid", None),
+    ([{"column": "colour", "value": "ultraviolet", "new": True}], "/attributes", "unknown_value", None),
+    ([], "/attributes", "out_of_range", None),
+    ([{"column": "colour", "value": "red"}] * 2, "/attributes/1", "duplicate", None),
+    ([{"column": "price", "value": str(i)} for i in range(21)], "/attributes", "out_of_range", None)])
+def test_bad_attributes_are_refused(api, trained, attributes, pointer, code, candidates):
+    """F35: exact and case sensitive, with near misses; a value may be new on purpose, not all of them."""
+    found = fault(api.post("/v1/audiences", {**NEW, "attributes": attributes}, expect=422), pointer)
+    assert found["code"] == code and found.get("candidates") == candidates
+    if code == "unknown_value" and candidates:
+        assert '"new": true' in found["hint"]
 
 
 def test_unknown_value_and_product_offer_near_misses(api, trained):

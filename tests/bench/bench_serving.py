@@ -19,6 +19,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 4
 ROUNDS = 5
+TRAINING_MAX = 600  # s
 CONNECTIONS = 16
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -180,7 +181,7 @@ def main():
     try:
         service.configure()
         job = service.train()
-        wait_for(lambda: not service.running(job), "the training ends")
+        wait_for(lambda: not service.running(job), "the training ends", TRAINING_MAX)
         users = [line.split(",")[0] for line in subprocess.run(
             ["psql", service.admin, "-XAtc",
              "SELECT DISTINCT user_unique_id FROM shortlist.recommendations_bench LIMIT 2000"],
@@ -210,7 +211,7 @@ def main():
         show("recommendation, training runs", dict(busy, cpu_us=float("nan")))
         print(f"  p99 while training: {busy['p99_ms'] / ours['p99_ms']:.2f} times idle"
               f" ({'still running at the end' if still else 'the training ended before'})")
-        wait_for(lambda: not service.running(job), "the training ends")
+        wait_for(lambda: not service.running(job), "the training ends", TRAINING_MAX)
     finally:
         service.stop()
         shutil.rmtree(folder)

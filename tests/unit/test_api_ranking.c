@@ -62,8 +62,8 @@ static void same_audience_is_ranked_once(void **state)
 static void product_and_value_are_not_mixed_up(void **state)
 {
     g_autoptr(Ranking) product = rank(*state, (Audience){.product = "colour", .max_size = 2});
-    g_autoptr(Ranking) value =
-        rank(*state, (Audience){.column = "colour", .value = "", .max_size = 2});
+    g_autoptr(Ranking) value = rank(
+        *state, (Audience){.kind = AUDIENCE_VALUE, .column = "colour", .value = "", .max_size = 2});
     assert_string_not_equal(product->fingerprint, value->fingerprint);
 }
 
@@ -82,10 +82,13 @@ static void percentile_is_a_share_of_the_predictable_users(void **state)
 
 static void what_the_version_does_not_know_makes_an_empty_audience_that_says_so(void **state)
 {
-    static const Audience unknown[] = {{.product = "i9", .max_size = 2},
-                                       {.column = "size", .value = "L", .max_size = 2},
-                                       {.column = "colour", .value = "red", .max_size = 2},
-                                       {.column = "colour", .value = "Grey", .max_size = 2}};
+    static AudienceAttribute grey = {.column = "colour", .value = "Grey"};
+    static const Audience unknown[] = {
+        {.product = "i9", .max_size = 2},
+        {.kind = AUDIENCE_VALUE, .column = "size", .value = "L", .max_size = 2},
+        {.kind = AUDIENCE_VALUE, .column = "colour", .value = "red", .max_size = 2},
+        {.kind = AUDIENCE_VALUE, .column = "colour", .value = "Grey", .max_size = 2},
+        {.kind = AUDIENCE_ATTRIBUTES, .attributes = &grey, .n_attributes = 1, .max_size = 2}};
     for (size_t i = 0; i < G_N_ELEMENTS(unknown); i++) {
         g_autoptr(Ranking) ranking = rank(*state, unknown[i]);
         assert_int_equal(ranking->members->n, 0);

@@ -52,6 +52,39 @@ static void a_column_comes_with_its_value_as_typed(void **state)
     assert_true(audience->percentile == 0);
 }
 
+static void f35_a_product_not_yet_sold_is_given_by_its_attributes(void **state)
+{
+    g_autoptr(Audience) audience = read_good(
+        START ",'attributes':[{'column':'colour','value':'red'},"
+              "{'column':'brand','value':'Nova','new':true},{'column':'colour','value':'blue'}]}");
+    assert_int_equal(audience->kind, AUDIENCE_ATTRIBUTES);
+    assert_int_equal(audience->n_attributes, 3);
+    assert_string_equal(audience->attributes[1].column, "brand");
+    assert_string_equal(audience->attributes[1].value, "Nova");
+    assert_true(audience->attributes[1].is_new);
+    assert_false(audience->attributes[2].is_new);
+    assert_null(audience->product);
+}
+
+static char *wish_of(const char *text)
+{
+    g_autoptr(Audience) audience = read_good(text);
+    return audience_wish(audience);
+}
+
+static void a_wish_is_the_same_under_another_name_only(void **state)
+{
+    g_autofree char *one = wish_of(START ",'product':'p','id':'x'}");
+    g_autofree char *same = wish_of(START ",'product':'p','id':'y','description':'d'}");
+    g_autofree char *other = wish_of(START ",'product':'q','id':'x'}");
+    g_autofree char *larger = wish_of(START ",'product':'p','id':'x','max_size':5}");
+    g_autofree char *value = wish_of(START ",'column':'product','value':'p','id':'x'}");
+    assert_string_equal(one, same);
+    assert_string_not_equal(one, other);
+    assert_string_not_equal(one, larger);
+    assert_string_not_equal(one, value);
+}
+
 static void what_is_written_is_read_as_the_same(void **state)
 {
     static const char *const bodies[] = {
@@ -59,6 +92,7 @@ static void what_is_written_is_read_as_the_same(void **state)
         START ",'product':'p','max_size':1,'description':'d','id':'x'}",
         START ",'column':'c','value':'v','percentile':0.015625}",
         START ",'column':'c','value':'v','percentile':100}",
+        START ",'attributes':[{'column':'c','value':'\\n'},{'column':'c','value':'w','new':true}]}",
     };
     for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
         g_autoptr(Audience) audience = read_good(bodies[i]);
@@ -78,6 +112,16 @@ static const struct {
     {START ",'product':'p','column':'c','value':'v'}", "/product conflict"},
     {START ",'product':'p','value':'v'}", "/product conflict"},
     {START ",'column':'c'}", "/value required"},
+    {START ",'attributes':[{'column':'c','value':'v'}],'column':'c','value':'v'}",
+     "/column conflict"},
+    {START ",'attributes':[{'column':'c','value':'v'}],'product':'p'}", "/product conflict"},
+    {START ",'attributes':[]}", "/attributes out_of_range"},
+    {START ",'attributes':[{'column':'c'},{'value':'v'},{'column':'c','value':5,'news':1}]}",
+     "/attributes/0/value required; /attributes/1/column required; /attributes/2/value wrong_type;"
+     " /attributes/2/news unknown_field"},
+    {START ",'attributes':[{'column':'c','value':'v'},{'column':'c','value':'w'},"
+           "{'column':'c','value':'v'}]}",
+     "/attributes/2 duplicate"},
     {START ",'value':'v'}", "/column required"},
     {START ",'product':''}", "/product too_short"},
     {START ",'product':22423}", "/product wrong_type"},
@@ -108,6 +152,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_limit_it_is_the_top_twenty_per_cent),
         cmocka_unit_test(a_column_comes_with_its_value_as_typed),
+        cmocka_unit_test(f35_a_product_not_yet_sold_is_given_by_its_attributes),
+        cmocka_unit_test(a_wish_is_the_same_under_another_name_only),
         cmocka_unit_test(what_is_written_is_read_as_the_same),
         cmocka_unit_test(what_does_not_fit_is_refused_all_at_once),
     };
