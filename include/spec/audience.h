@@ -33,11 +33,13 @@ typedef struct Audience {
     char *value;       /* exact and case sensitive */
     AudienceAttribute *attributes;
     size_t n_attributes;
-    int64_t max_size;  /* 0: none given */
-    double percentile; /* (0, 100]: that share of the predictable users; 0: none given */
+    int64_t max_size;       /* 0: none given */
+    double percentile;      /* (0, 100]: that share of the predictable users; 0: none given */
+    double min_probability; /* (0, 1]: of every member; 0: none given */
 } Audience;
 
-/* NULL with faults. Exactly one of max_size and percentile may be given; neither: percentile 20. */
+/* NULL with faults. One of max_size and percentile may be given, with or without min_probability;
+ * none of the three: percentile 20. */
 Audience *audience_read(const cJSON *body, Faults *faults);
 void audience_write(const Audience *audience, JsonWriter *writer); /* without the braces */
 

@@ -13,6 +13,8 @@ static uint32_t limit_of(const Audience *audience, uint32_t predictable)
 {
     if (audience->max_size > 0)
         return (uint32_t)MIN(audience->max_size, UINT32_MAX);
+    if (audience->percentile <= 0)
+        return MAX(predictable, 1);
     double share = ceil(audience->percentile / 100 * predictable);
     return share < 1 ? 1 : (uint32_t)share;
 }
@@ -22,10 +24,33 @@ void audience_check(const Snapshot *snapshot, const Audience *audience, Faults *
     makers[audience->kind]->check(snapshot, audience, faults);
 }
 
+/* Members come by falling probability, where there is one. */
+static void cut_below(const Snapshot *snapshot, const Audience *audience, Members *members)
+{
+    uint32_t n = 0;
+    while (n < members->n && (double)members->probability[n] >= audience->min_probability)
+        n++;
+    if (n == members->n)
+        return;
+    g_free(members->short_because);
+    members->short_because =
+        members->probability[0] > 0
+            ? g_strdup_printf("%u of %u users reach a probability of %g; the highest is %.2g", n,
+                              members->predictable, audience->min_probability,
+                              (double)members->probability[0])
+            : g_strdup_printf("version %u has no probabilities for this, so nobody can be held "
+                              "against min_probability",
+                              snapshot_version(snapshot));
+    members->n = n;
+}
+
 Members *audience_members(const Snapshot *snapshot, const Audience *audience, GError **error)
 {
     uint32_t limit = limit_of(audience, snapshot_predictable_users(snapshot));
-    return makers[audience->kind]->rank(snapshot, audience, limit, error);
+    Members *members = makers[audience->kind]->rank(snapshot, audience, limit, error);
+    if (members && audience->min_probability > 0)
+        cut_below(snapshot, audience, members);
+    return members;
 }
 
 bool audience_describe(const Snapshot *snapshot, const Audience *audience, JsonWriter *json,

@@ -9,7 +9,7 @@
 #define COLUMN_MAX         63
 #define VALUE_MAX          10240
 #define SIZE_MAX_USERS     1e9
-#define PERCENTILE_LEAST   1e-9 /* anything above 0 */
+#define SHARE_LEAST        1e-9 /* anything above 0 */
 #define PERCENTILE_DEFAULT 20
 
 #define COLUMNS_HINT "GET /v1/predictions/{prediction}/columns lists them"
@@ -44,8 +44,10 @@ static const Field members[] = {
     {.name = "attributes",  .type = FIELD_LIST,   IN(attributes),  .min = 1, .max = AUDIENCE_ATTRIBUTES_MAX,
      .table = &attribute_table},
     {.name = "max_size",    .type = FIELD_INT,    IN(max_size),    .min = 1, .max = SIZE_MAX_USERS},
-    {.name = "percentile",  .type = FIELD_NUMBER, IN(percentile),  .min = PERCENTILE_LEAST, .max = 100,
+    {.name = "percentile",  .type = FIELD_NUMBER, IN(percentile),  .min = SHARE_LEAST, .max = 100,
      .hint = "above 0, at most 100: that share of the predictable users"},
+    {.name = "min_probability", .type = FIELD_NUMBER, IN(min_probability), .min = SHARE_LEAST, .max = 1,
+     .hint = "above 0, at most 1: 0.05 is a chance of one in twenty to buy within the horizon"},
 };
 // clang-format on
 
@@ -144,7 +146,10 @@ static bool check_limit(const cJSON *body, Audience *audience, Faults *faults)
                    NULL, "only one of \"max_size\" and \"percentile\" may be given");
         return false;
     }
-    if (!size && !percentile)
+    if (body_has(body, "min_probability") && audience->kind == AUDIENCE_ATTRIBUTES)
+        return fault_at("min_probability", "conflict", "use max_size or percentile",
+                        "what a product is like gives an order of users, no probabilities", faults);
+    if (!size && !percentile && !body_has(body, "min_probability"))
         audience->percentile = PERCENTILE_DEFAULT;
     return true;
 }

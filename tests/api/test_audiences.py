@@ -168,6 +168,11 @@ def test_unknown_value_and_product_offer_near_misses(api, trained):
     ({"max_size": 0}, {"/max_size"}),
     ({"percentile": 0}, {"/percentile"}),
     ({"percentile": 100.1}, {"/percentile"}),
+    ({"min_probability": 0}, {"/min_probability"}),
+    ({"min_probability": 1.1}, {"/min_probability"}),
+    ({"min_probability": .1, "max_size": 5, "percentile": 5}, {"/percentile"}),
+    ({"min_probability": .1, "column": None, "value": None,
+      "attributes": [{"column": "colour", "value": "red"}]}, {"/min_probability"}),
     ({"budget": 5, "name": ""}, {"/budget", "/name"}),
 ])
 def test_bad_audiences_are_refused(api, trained, change, pointers):
@@ -203,3 +208,10 @@ def test_audience_follows_the_active_version(api, untrained):
     assert again.json()["version"] == version and again.headers["ETag"] != made.headers["ETag"]
     api.get(f"/v1/audiences/follows/members?cursor={cursor}", expect=409)
     api.delete("/v1/audiences/follows")
+
+
+def test_least_probability_needs_a_version_that_knows_any(api, trained):
+    """F36: this shop is too small for calibration."""
+    made = make(api, product="P002", min_probability=.1)
+    assert made["size"] == 0 and "no probabilities" in made["short_because"]
+    assert "percentile" not in made and made["min_probability"] == .1

@@ -46,6 +46,7 @@ def ndcg(report, learner):
 
 
 def test_online_retail_from_tables_to_lists(services, cluster, online_retail):
+    """Also F36: an audience by the least probability."""
     service = serve(services, "retail", online_retail, RETAIL, "customers")
     api = service.api
     found = {f["code"]: f for f in api.get("/v1/predictions/next/validate").json()["findings"]}
@@ -59,6 +60,10 @@ def test_online_retail_from_tables_to_lists(services, cluster, online_retail):
     red = api.post("/v1/audiences", {"name": "Red", "prediction": "next", "column": "colour",
                                      "value": "red", "max_size": 100}).json()
     assert red["size"] == 100
+    members = api.get(f"/v1/audiences/{red['id']}/members").json()["items"]
+    least = members[29]["probability"]
+    sure = api.patch(f"/v1/audiences/{red['id']}", {"min_probability": least}).json()
+    assert 30 <= sure["size"] < 100 and "reach a probability" in sure["short_because"]
     rows = cluster.sql("SELECT recommended_item_id FROM output_retail.recommendations_next "
                        "WHERE user_unique_id = '14911' ORDER BY ranking", connection=online_retail)
     assert [row[0] for row in rows] == [item["product"] for item in answer["items"]]

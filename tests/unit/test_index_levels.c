@@ -56,6 +56,43 @@ static void f35_members_of_a_value_have_probabilities(void **state)
     assert_true(likes > 0.25); /* all together: 0.13 */
 }
 
+static Members *reaching(const Snapshot *snapshot, double probability, int64_t max_size)
+{
+    Audience audience = {.kind = AUDIENCE_VALUE,
+                         .column = "brand",
+                         .value = "brand 2",
+                         .max_size = max_size,
+                         .min_probability = probability};
+    GError *error = NULL;
+    Members *members = audience_members(snapshot, &audience, &error);
+    if (!members)
+        fail_msg("%s", error->message);
+    return members;
+}
+
+static void f36_members_reach_the_least_probability_and_it_says_when_too_few_do(void **state)
+{
+    g_autoptr(Dataset) raw = shop(true);
+    g_auto(TestFile) file = test_file_new();
+    g_autoptr(Levels) levels = fit_at(raw, AS_OF, 0, NULL);
+    g_autoptr(Snapshot) snapshot = build(raw, levels, file.path);
+    g_autoptr(Members) all = reaching(snapshot, 1e-9, 0);
+    double least = (double)all->probability[all->n / 2];
+    g_autoptr(Members) some = reaching(snapshot, least, 0);
+    assert_true(all->n > 10 && some->n > all->n / 2 && some->n < all->n);
+    assert_true((double)some->probability[some->n - 1] >= least);
+    assert_true((double)all->probability[some->n] < least);
+    assert_non_null(strstr(some->short_because, "reach a probability"));
+    g_autoptr(Members) few = reaching(snapshot, least, 3);
+    assert_true(few->n == 3 && !few->short_because);
+    g_autoptr(Members) none = reaching(snapshot, 1, 0);
+    assert_int_equal(none->n, 0);
+    g_autoptr(Snapshot) unmeasured = build(raw, NULL, file.path);
+    g_autoptr(Members) unknown = reaching(unmeasured, 0.01, 0);
+    assert_int_equal(unknown->n, 0);
+    assert_non_null(strstr(unknown->short_because, "no probabilities"));
+}
+
 static void without_levels_members_have_scores_alone(void **state)
 {
     g_autoptr(Dataset) raw = shop(true);
@@ -107,6 +144,7 @@ int main(void)
     error_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f35_members_of_a_value_have_probabilities),
+        cmocka_unit_test(f36_members_reach_the_least_probability_and_it_says_when_too_few_do),
         cmocka_unit_test(without_levels_members_have_scores_alone),
         cmocka_unit_test(
             only_values_of_the_same_products_keep_theirs_when_columns_are_mapped_again),
