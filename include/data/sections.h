@@ -43,8 +43,8 @@ bool sections_finish(SectionsWriter *writer, GError **error);
  * not grow with the file. ERR_DAMAGED, ERR_NOT_FOUND, ERR_NO_MEMORY. For sections_free(). */
 Sections *sections_open(const char *path, GError **error);
 
-/* Checks every section's bytes against its checksum (and so prefaults them). ERR_DAMAGED names the
- * section; ERR_CANCELLED. */
+/* Checks every section's bytes against its checksum (and so prefaults them), and the zeros after
+ * it. ERR_DAMAGED names the section; ERR_CANCELLED. */
 bool sections_verify(const Sections *sections, const Cancel *cancel, GError **error);
 
 /* The array called `name`, valid as long as `sections`; its number of elements into *count.

@@ -168,6 +168,15 @@ static bool not_as_written(const SectionEntry *entry, GError **error)
     return false;
 }
 
+/* Between the end of a section and the next multiple of the alignment stand zeros. */
+static bool padding_is_zero(const Sections *sections, const SectionEntry *entry)
+{
+    static const char zeros[SECTIONS_ALIGNMENT];
+    uint64_t end = entry->offset + entry->count * entry->element_size;
+    uint64_t over = end % SECTIONS_ALIGNMENT;
+    return over == 0 || memcmp(sections->data + end, zeros, SECTIONS_ALIGNMENT - over) == 0;
+}
+
 static bool verify_all(const Sections *sections, XXH3_state_t *state, const Cancel *cancel,
                        GError **error)
 {
@@ -176,7 +185,7 @@ static bool verify_all(const Sections *sections, XXH3_state_t *state, const Canc
         const char *bytes = sections->data + entry->offset;
         if (!hash_section(bytes, entry->count * entry->element_size, state, cancel, error))
             return false;
-        if (XXH3_64bits_digest(state) != entry->hash)
+        if (XXH3_64bits_digest(state) != entry->hash || !padding_is_zero(sections, entry))
             return not_as_written(entry, error);
     }
     return true;

@@ -206,40 +206,22 @@ static void names_are_unique_and_fit(void **state)
     }
 }
 
-/* What the sections hold, in one number; the bytes between them hold nothing. */
-static bool reads_as_before(const Sections *sections)
-{
-    uint64_t n_numbers, n_text, n_empty;
-    const void *back = sections_get(sections, "numbers", 4, &n_numbers, NULL);
-    const void *text = sections_get(sections, "text", 1, &n_text, NULL);
-    const void *empty = sections_get(sections, "empty", 8, &n_empty, NULL);
-    return back && text && empty && n_numbers == 5 && n_text == 9 && n_empty == 0 &&
-           memcmp(back, numbers, sizeof numbers) == 0 && memcmp(text, "shortlist", 9) == 0;
-}
-
-/* Every byte is changed in turn: the file is refused, or verifying finds it, or it was padding. */
-static void no_changed_byte_changes_what_is_read(void **state)
+/* F21: every byte is changed in turn, also those between the sections. */
+static void no_changed_byte_goes_unnoticed(void **state)
 {
     g_auto(DataFile) file = data_file_new();
     write_example(file.path);
     size_t length;
     g_autofree uint8_t *bytes = data_file_read(&file, &length);
-    unsigned unnoticed = 0;
     for (size_t i = 0; i < length; i++) {
         bytes[i] ^= 0x41;
         data_file_write(&file, bytes, length);
         g_autoptr(GError) error = NULL;
         g_autoptr(Sections) sections = sections_open(file.path, &error);
-        if (sections && sections_verify(sections, NULL, &error)) {
-            assert_true(reads_as_before(sections));
-            unnoticed++;
-        } else {
-            expect_error(error, ERR_DAMAGED);
-        }
+        assert_false(sections && sections_verify(sections, NULL, &error));
+        expect_error(error, ERR_DAMAGED);
         bytes[i] ^= 0x41;
     }
-    /* 64 - 20 bytes behind the numbers, 64 - 9 behind the text. */
-    assert_int_equal(unnoticed, 44 + 55);
 }
 
 static void a_file_cut_anywhere_is_refused(void **state)
@@ -479,7 +461,7 @@ int main(void)
         cmocka_unit_test(a_folder_that_does_not_exist_is_an_error),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
         cmocka_unit_test(names_are_unique_and_fit),
-        cmocka_unit_test(no_changed_byte_changes_what_is_read),
+        cmocka_unit_test(no_changed_byte_goes_unnoticed),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(a_forged_table_is_refused),
         cmocka_unit_test(verifying_can_be_cancelled),
