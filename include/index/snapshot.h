@@ -17,7 +17,8 @@ typedef struct Snapshot Snapshot;
 /* Opens without reading the bulk of the file (sections_open). ERR_DAMAGED, ERR_NOT_FOUND. */
 Snapshot *snapshot_open(const char *path, GError **error);
 
-/* Checks every checksum. ERR_DAMAGED, ERR_CANCELLED. */
+/* Checks every checksum, and that what audiences are ranked by fits together. ERR_DAMAGED,
+ * ERR_CANCELLED, ERR_NO_MEMORY. */
 bool snapshot_verify(const Snapshot *snapshot, const Cancel *cancel, GError **error);
 
 Snapshot *snapshot_ref(Snapshot *snapshot);

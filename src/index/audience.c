@@ -59,7 +59,10 @@ static bool select_members(Members *members, const float *scores, bool are_proba
 bool audience_add_items(const Snapshot *snapshot, const uint32_t *items, uint32_t n, float weight,
                         float *scores, GError **error)
 {
-    const Calibration *calibration = snapshot->calibration;
+    const Scorer *scorer = snapshot_scorer(snapshot, error);
+    if (!scorer)
+        return false;
+    const Calibration *calibration = scorer->calibration;
     bool each = calibration && calibration_reorders(calibration);
     uint32_t n_users = snapshot->meta.n_users, step = each ? 1 : MAX(n, 1);
     g_autofree float *some = g_try_new(float, (size_t)n_users + 1);
@@ -68,7 +71,7 @@ bool audience_add_items(const Snapshot *snapshot, const uint32_t *items, uint32_
         return false;
     }
     for (uint32_t i = 0; i < n; i += step) {
-        snapshot->fitted->learner->score_items(snapshot->fitted, &items[i], step, some);
+        scorer->fitted->learner->score_items(scorer->fitted, &items[i], step, some);
         if (each)
             calibration_map_users(calibration, items[i], some, n_users);
         for (uint32_t user = 0; user < n_users; user++)
@@ -79,13 +82,13 @@ bool audience_add_items(const Snapshot *snapshot, const uint32_t *items, uint32_
 
 /* By the probability of one product, or by how many of several are expected: then of those that the
  * caller gives first, most popular first. */
-static bool score_users(const Snapshot *snapshot, const uint32_t *items, uint32_t n, float *scores,
-                        GError **error)
+static bool score_users(const Snapshot *snapshot, const Scorer *scorer, const uint32_t *items,
+                        uint32_t n, float *scores, GError **error)
 {
-    const Calibration *calibration = snapshot->calibration;
+    const Calibration *calibration = scorer->calibration;
     if (calibration && calibration_reorders(calibration))
         return audience_add_items(snapshot, items, MIN(n, AUDIENCE_ITEMS_MAX), 1, scores, error);
-    snapshot->fitted->learner->score_items(snapshot->fitted, items, n, scores);
+    scorer->fitted->learner->score_items(scorer->fitted, items, n, scores);
     if (calibration && n == 1)
         calibration_map_users(calibration, items[0], scores, snapshot->meta.n_users);
     return true;
@@ -107,6 +110,9 @@ Members *audience_rank(const Snapshot *snapshot, const uint32_t *items, uint32_t
                        uint32_t limit, GError **error)
 {
     uint32_t n_users = snapshot->meta.n_users;
+    const Scorer *scorer = snapshot_scorer(snapshot, error);
+    if (!scorer)
+        return NULL;
     g_autofree float *scores = g_try_new0(float, (size_t)n_users + 1);
     g_autofree uint32_t *known = g_try_new(uint32_t, (size_t)n_items + 1);
     if (!scores || !known) {
@@ -118,28 +124,31 @@ Members *audience_rank(const Snapshot *snapshot, const uint32_t *items, uint32_t
         if (items[i] < snapshot->meta.n_items)
             known[n_known++] = items[i];
     }
-    if (n_known > 0 && n_users > 0 && !score_users(snapshot, known, n_known, scores, error))
+    if (n_known > 0 && n_users > 0 && !score_users(snapshot, scorer, known, n_known, scores, error))
         return NULL;
-    return audience_rank_scores(snapshot, scores, snapshot->calibration && n_known == 1, limit,
+    return audience_rank_scores(snapshot, scores, scorer->calibration && n_known == 1, limit,
                                 error);
 }
 
-static uint32_t find_level(const Snapshot *snapshot, const Column *column, uint32_t value,
+static uint32_t find_level(const Scorer *scorer, const Column *column, uint32_t value,
                            const uint32_t *items, uint32_t n)
 {
-    if (!snapshot->levels || value >= ids_count(column->values))
+    if (!scorer->levels || value >= ids_count(column->values))
         return LEVELS_NONE;
     size_t length;
     const char *text = ids_get(column->values, value, &length);
-    return levels_find(snapshot->levels, column->name, text, length, items, n);
+    return levels_find(scorer->levels, column->name, text, length, items, n);
 }
 
 Members *audience_rank_value(const Snapshot *snapshot, const Column *column, uint32_t value,
                              uint32_t limit, GError **error)
 {
     uint32_t n;
+    const Scorer *scorer = snapshot_scorer(snapshot, error);
+    if (!scorer)
+        return NULL;
     const uint32_t *items = snapshot_items_with(snapshot, column, value, &n);
-    uint32_t level = find_level(snapshot, column, value, items, n);
+    uint32_t level = find_level(scorer, column, value, items, n);
     if (level == LEVELS_NONE)
         return audience_rank(snapshot, items, n, limit, error);
     g_autofree float *scores = g_try_new(float, (size_t)snapshot->meta.n_users + 1);
@@ -147,7 +156,7 @@ Members *audience_rank_value(const Snapshot *snapshot, const Column *column, uin
         error_set(error, ERR_NO_MEMORY, "no memory to rank %u users", snapshot->meta.n_users);
         return NULL;
     }
-    if (!levels_score(snapshot->levels, level, 1, scores, error))
+    if (!levels_score(scorer->levels, level, 1, scores, error))
         return NULL;
     return audience_rank_scores(snapshot, scores, true, limit, error);
 }

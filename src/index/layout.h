@@ -28,9 +28,7 @@
 #include "data/ids.h"
 #include "data/sections.h"
 #include "index/snapshot.h"
-#include "learn/calibrate.h"
-#include "learn/learner.h"
-#include "learn/levels.h"
+#include "scorer.h"
 
 #define LAYOUT_NUMBER     1
 #define LAYOUT_USERS      "users"
@@ -72,9 +70,7 @@ struct Snapshot {
     Sections *sections;
     Ids *users, *items;
     Attributes *attributes;
-    Fitted *fitted;
-    Calibration *calibration; /* or NULL */
-    Levels *levels;           /* or NULL */
+    LazyScorer *scorer;
     const char *card, *report;
     uint64_t card_length, report_length;
     const uint8_t *user_scope, *item_scope;

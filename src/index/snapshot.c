@@ -162,26 +162,6 @@ static bool open_columns(Snapshot *snapshot, GError **error)
     return true;
 }
 
-static bool open_learner(Snapshot *snapshot, GError **error)
-{
-    uint64_t length;
-    const char *name = sections_get(snapshot->sections, "meta.learner", 1, &length, error);
-    if (!name)
-        return false;
-    g_autofree char *text = g_strndup(name, length < 64 ? length : 64);
-    const Learner *learner = learners_find(text);
-    if (!learner) {
-        error_set(error, ERR_DAMAGED, "the snapshot was made by a learner this program lacks");
-        return false;
-    }
-    snapshot->fitted =
-        learner->load(snapshot->sections, snapshot->meta.n_users, snapshot->meta.n_items, error);
-    return snapshot->fitted &&
-           calibration_load(snapshot->sections, snapshot->meta.n_items, &snapshot->calibration,
-                            error) &&
-           levels_load(snapshot->sections, snapshot->meta.n_users, &snapshot->levels, error);
-}
-
 Snapshot *snapshot_open(const char *path, GError **error)
 {
     g_autoptr(Sections) sections = sections_open(path, error);
@@ -190,17 +170,18 @@ Snapshot *snapshot_open(const char *path, GError **error)
     g_autoptr(Snapshot) snapshot = g_new0(Snapshot, 1);
     atomic_init(&snapshot->references, 1);
     snapshot->path = g_strdup(path);
+    snapshot->scorer = lazy_scorer_new();
     snapshot->sections = g_steal_pointer(&sections);
     if (!open_meta(snapshot, error) || !open_dictionaries(snapshot, error) ||
         !open_lists(snapshot, error) || !open_histories(snapshot, error) ||
-        !open_columns(snapshot, error) || !open_learner(snapshot, error))
+        !open_columns(snapshot, error) || !scorer_is_known(snapshot, error))
         return NULL;
     return g_steal_pointer(&snapshot);
 }
 
 bool snapshot_verify(const Snapshot *snapshot, const Cancel *cancel, GError **error)
 {
-    return sections_verify(snapshot->sections, cancel, error);
+    return sections_verify(snapshot->sections, cancel, error) && snapshot_scorer(snapshot, error);
 }
 
 Snapshot *snapshot_ref(Snapshot *snapshot)
@@ -213,9 +194,7 @@ void snapshot_unref(Snapshot *snapshot)
 {
     if (!snapshot || atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
         return;
-    fitted_free(snapshot->fitted);
-    calibration_free(snapshot->calibration);
-    levels_free(snapshot->levels);
+    lazy_scorer_free(snapshot->scorer);
     attributes_free(snapshot->attributes);
     ids_free(snapshot->items);
     ids_free(snapshot->users);
