@@ -24,11 +24,15 @@ void audience_check(const Snapshot *snapshot, const Audience *audience, Faults *
     makers[audience->kind]->check(snapshot, audience, faults);
 }
 
+/* Half of the last digit that answers show: what reads as the least probability reaches it. */
+#define SHOWN_ROUNDING 5e-7
+
 /* Members come by falling probability, where there is one. */
 static void cut_below(const Snapshot *snapshot, const Audience *audience, Members *members)
 {
     uint32_t n = 0;
-    while (n < members->n && (double)members->probability[n] >= audience->min_probability)
+    double least = audience->min_probability - SHOWN_ROUNDING;
+    while (n < members->n && (double)members->probability[n] > least && members->probability[n] > 0)
         n++;
     if (n == members->n)
         return;

@@ -14,6 +14,7 @@ import client
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SHORTLISTD", str(ROOT / "build" / "shortlistd"))
+RELEASE = ROOT / "build" / "shortlistd"  # without sanitizers, where it was built
 ROLE = "shortlist_demo"  # as the loaders of demo/ grant it
 
 
@@ -59,6 +60,7 @@ class Service:
 
     def __init__(self, cluster, folder, settings):
         folder.mkdir()
+        self.binary = BINARY
         self.name = folder.name
         self.data = folder / "data"
         self.log_path = folder / "log"
@@ -80,7 +82,7 @@ class Service:
 
     def run(self, *arguments, **more):
         """A sub-command, to its end."""
-        return subprocess.run([BINARY, *arguments], env=self.environment, stdout=subprocess.PIPE,
+        return subprocess.run([self.binary, *arguments], env=self.environment, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=60, **more)
 
     def make_key(self, scope="admin"):
@@ -92,7 +94,7 @@ class Service:
         if with_key and not self.key:
             self.key = self.make_key()
         self.listening.clear()
-        self.process = subprocess.Popen([BINARY, "serve"], env=self.environment,
+        self.process = subprocess.Popen([self.binary, "serve"], env=self.environment,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.reader = threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True)
         self.reader.start()
