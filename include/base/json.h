@@ -80,4 +80,9 @@ void json_end_raw(JsonWriter *writer, const char *end);
 char *json_put_uint(char *at, uint64_t value);
 char *json_put_fixed(char *at, double value, unsigned decimals);
 
+/* What json_string_n() writes, at `at`: at most JSON_TEXT_MAX(length) bytes and no NUL. Returns its
+ * end. */
+#define JSON_TEXT_MAX(length) (6 * (length) + 2)
+char *json_put_text(char *at, const char *bytes, size_t length);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(cJSON, cJSON_Delete)

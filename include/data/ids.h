@@ -38,6 +38,11 @@ const char *ids_get(const Ids *ids, uint32_t number, size_t *length);
 
 /* Asks memory for the ids of n numbers at once, so that ids_get() need not wait for each. */
 void ids_prefetch(const Ids *ids, const uint32_t *numbers, size_t n);
+
+/* The number that an id most likely has, for asking memory for what belongs to it before ids_find()
+ * has compared the bytes; of an unknown id any number, also beyond count. */
+uint32_t ids_guess(const Ids *ids, const char *bytes, size_t length);
+
 uint32_t ids_count(const Ids *ids);
 
 /* Stores the arrays as sections "<prefix>.slots", ".starts", ".bytes". */

@@ -17,6 +17,9 @@ void response_status(Response *response, unsigned status); /* default 200 */
 /* At most 16 headers; values with control characters are dropped. */
 void response_header(Response *response, const char *name, const char *value);
 
+/* Cache-Control, "no-store" when nobody says so; its text outlives the response. */
+void response_cache(Response *response, const char *policy);
+
 /* Content-Type application/json and a writer into the answer's body; reused by the thread, so a
  * small answer allocates nothing. */
 JsonWriter *response_json(Response *response);

@@ -43,6 +43,9 @@ const Ids *snapshot_users(const Snapshot *snapshot);
 const Ids *snapshot_items(const Snapshot *snapshot);
 const Attributes *snapshot_item_attributes(const Snapshot *snapshot);
 
+/* Asks memory for what a user's list begins with, without waiting for it. */
+void snapshot_prefetch_user(const Snapshot *snapshot, const char *user, size_t length);
+
 /* USER_… of a user number. */
 UserScope snapshot_user_scope(const Snapshot *snapshot, uint32_t user);
 

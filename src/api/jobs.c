@@ -254,6 +254,5 @@ HANDLER(jobs_stream)
     Watch *watch = g_new0(Watch, 1);
     watch->api = context;
     watch->id = g_strdup(job->id);
-    response_header(response, "Cache-Control", "no-store");
     response_stream(response, "text/event-stream", watch_next, watch, watch_free);
 }

@@ -91,7 +91,6 @@ static void answer_created(const Key *key, const char *text, Response *response)
     g_autofree char *location = g_strconcat("/v1/keys/", key->id, NULL);
     response_status(response, 201);
     response_header(response, "Location", location);
-    response_header(response, "Cache-Control", "no-store");
     JsonWriter *json = response_json(response);
     json_begin_object(json);
     write_key(key, json);

@@ -11,7 +11,7 @@
 
 #define HISTORY_MAX    100
 #define SCORE_DECIMALS 6
-#define PLACE_MAX      (3 * JSON_NUMBER_MAX + 64) /* three numbers, four names, a source */
+#define PLACE_MAX      (3 * JSON_NUMBER_MAX + 64) /* three numbers, five names, a source, brackets */
 
 /* What a request asks for. */
 typedef struct Ask {
@@ -86,14 +86,6 @@ static void read_ask(Ask *ask, const Snapshot *snapshot, const Request *request,
     mapped_read(&ask->mapped, snapshot, request, faults);
 }
 
-static void write_product(const Snapshot *snapshot, uint32_t item, JsonWriter *json)
-{
-    size_t length = 0;
-    const char *id = ids_get(snapshot_items(snapshot), item, &length);
-    JSON_KEY(json, "product");
-    json_string_n(json, id, length);
-}
-
 #define PUT(at, text) mempcpy(at, text, sizeof text - 1)
 
 static char *put_probability(char *at, float probability)
@@ -102,13 +94,18 @@ static char *put_probability(char *at, float probability)
                            : PUT(at, "null");
 }
 
-/* Every item of every answer has these: room for them is asked for once. */
-static void write_place(const Recommendation *one, JsonWriter *json)
+/* Borrowed from the snapshot. */
+typedef struct ProductId {
+    const char *bytes;
+    size_t length;
+} ProductId;
+
+/* What every item has: at most PLACE_MAX bytes beside its id. */
+static char *put_place(char *at, const Recommendation *one, const ProductId *id)
 {
-    char *at = json_begin_raw(json, PLACE_MAX);
-    if (!at)
-        return;
-    at = PUT(at, "\"rank\":");
+    at = PUT(at, "\"product\":");
+    at = json_put_text(at, id->bytes, id->length);
+    at = PUT(at, ",\"rank\":");
     at = json_put_uint(at, one->rank);
     at = PUT(at, ",\"score\":");
     at = json_put_fixed(at, (double)one->score, SCORE_DECIMALS);
@@ -116,27 +113,63 @@ static void write_place(const Recommendation *one, JsonWriter *json)
     at = put_probability(at, one->probability);
     at = PUT(at, ",\"source\":\"");
     at = stpcpy(at, item_source_name(one->source));
-    at = PUT(at, "\"");
-    json_end_raw(json, at);
+    return PUT(at, "\"");
 }
 
-static void write_item(const Snapshot *snapshot, const Recommendation *one, const Mapped *mapped,
+static void write_item(const Recommendation *one, const ProductId *id, const Mapped *mapped,
                        JsonWriter *json)
 {
     json_begin_object(json);
-    write_product(snapshot, one->item, json);
-    write_place(one, json);
+    char *at = json_begin_raw(json, JSON_TEXT_MAX(id->length) + PLACE_MAX);
+    if (at)
+        json_end_raw(json, put_place(at, one, id));
     mapped_write(mapped, one->item, json);
     json_end_object(json);
+}
+
+/* Without mapped columns, as usual, the array is one piece: room is asked for once. */
+static void write_bare(const Recommendation *list, const ProductId *ids, size_t n, JsonWriter *json)
+{
+    size_t most = sizeof "[]";
+    for (size_t i = 0; i < n; i++)
+        most += JSON_TEXT_MAX(ids[i].length) + PLACE_MAX;
+    char *at = json_begin_raw(json, most);
+    if (!at)
+        return;
+    *at++ = '[';
+    for (size_t i = 0; i < n; i++) {
+        at = i > 0 ? PUT(at, ",{") : PUT(at, "{");
+        at = put_place(at, &list[i], &ids[i]);
+        *at++ = '}';
+    }
+    *at++ = ']';
+    json_end_raw(json, at);
+}
+
+/* The ids lie all over the dictionary: those of a list are asked for at once. */
+static void get_ids(const Ids *dictionary, const Recommendation *list, size_t n, ProductId *ids)
+{
+    uint32_t items[RECOMMEND_MAX];
+    for (size_t i = 0; i < n; i++)
+        items[i] = list[i].item;
+    ids_prefetch(dictionary, items, n);
+    for (size_t i = 0; i < n; i++)
+        ids[i].bytes = ids_get(dictionary, items[i], &ids[i].length);
 }
 
 static void write_items(const Snapshot *snapshot, const Recommendation *list, size_t n,
                         const Mapped *mapped, JsonWriter *json)
 {
+    ProductId ids[RECOMMEND_MAX];
+    get_ids(snapshot_items(snapshot), list, n, ids);
     JSON_KEY(json, "items");
+    if (mapped->n == 0) {
+        write_bare(list, ids, n, json);
+        return;
+    }
     json_begin_array(json);
     for (size_t i = 0; i < n; i++)
-        write_item(snapshot, &list[i], mapped, json);
+        write_item(&list[i], &ids[i], mapped, json);
     json_end_array(json);
 }
 
@@ -183,7 +216,7 @@ static void write_head(const Snapshot *snapshot, const char *user, size_t length
 
 static JsonWriter *begin_answer(Response *response)
 {
-    response_header(response, "Cache-Control", "private, no-store");
+    response_cache(response, "private, no-store");
     JsonWriter *json = response_json(response);
     json_begin_object(json);
     return json;
@@ -197,13 +230,20 @@ static bool has_personal(const Recommendation *list, size_t n)
     return false;
 }
 
-/* The ids lie all over the dictionary: those of a list are asked for at once. */
-static void prefetch_products(const Snapshot *snapshot, const Recommendation *list, size_t n)
+#define FLAGS_MAX 96
+
+/* Whether the user is known, in scope, and whether nothing in the list is the user's own. */
+static void write_flags(const Snapshot *snapshot, uint32_t user, bool personal, JsonWriter *json)
 {
-    uint32_t items[RECOMMEND_MAX];
-    for (size_t i = 0; i < n; i++)
-        items[i] = list[i].item;
-    ids_prefetch(snapshot_items(snapshot), items, n);
+    char *at = json_begin_raw(json, FLAGS_MAX);
+    if (!at)
+        return;
+    at = PUT(at, "\"known\":");
+    at = user == IDS_NONE ? PUT(at, "false") : PUT(at, "true");
+    at = PUT(at, ",\"scope\":\"");
+    at = stpcpy(at, scope_name(snapshot, user));
+    at = PUT(at, "\",\"fallback\":");
+    json_end_raw(json, personal ? PUT(at, "false") : PUT(at, "true"));
 }
 
 HANDLER(users_recommend)
@@ -213,26 +253,29 @@ HANDLER(users_recommend)
     if (!snapshot)
         return;
     g_auto(Faults) faults = {0};
+    size_t length = 0;
+    const char *id = request_param(request, "user", &length);
+    snapshot_prefetch_user(snapshot, id, length); /* it comes while the rest is read and written */
     Ask ask;
     read_ask(&ask, snapshot, request, &faults);
     if (response_faults(response, &faults))
         return;
-    size_t length = 0;
-    const char *id = request_param(request, "user", &length);
+    JsonWriter *json = begin_answer(response);
+    write_head(snapshot, id, length, json);
     uint32_t user = ids_find(snapshot_users(snapshot), id, length);
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_user(snapshot, user, ask.n, ask.excluded, ask.n_excluded, list);
-    prefetch_products(snapshot, list, n);
-    JsonWriter *json = begin_answer(response);
-    write_head(snapshot, id, length, json);
-    JSON_KEY(json, "known");
-    json_bool(json, user != IDS_NONE);
-    JSON_KEY(json, "scope");
-    json_string(json, scope_name(snapshot, user));
-    JSON_KEY(json, "fallback");
-    json_bool(json, !has_personal(list, n));
+    write_flags(snapshot, user, has_personal(list, n), json);
     write_items(snapshot, list, n, &ask.mapped, json);
     json_end_object(json);
+}
+
+static void write_product(const Snapshot *snapshot, uint32_t item, JsonWriter *json)
+{
+    size_t length = 0;
+    const char *id = ids_get(snapshot_items(snapshot), item, &length);
+    JSON_KEY(json, "product");
+    json_string_n(json, id, length);
 }
 
 static void write_history(const Snapshot *snapshot, uint32_t user, const Mapped *mapped,

@@ -12,6 +12,7 @@
 #define INTEGER_MAX  9007199254740992.0 /* 2^53 */
 #define DIGITS_MAX   20
 #define DECIMALS_MAX 6
+#define ESCAPE_MAX   6              /* bytes that one byte of text can become */
 #define REPLACEMENT  "\xEF\xBF\xBD" /* U+FFFD */
 
 _Static_assert(JSON_NUMBER_MAX >= G_ASCII_DTOSTR_BUF_SIZE, "room for any double");
@@ -22,30 +23,37 @@ static inline bool has_room(Buffer *out, size_t length)
     return (!out->failed && out->capacity - out->length >= length) || buffer_reserve(out, length);
 }
 
-static inline void put(Buffer *out, const char *bytes, size_t length)
+/* Where a value of at most `most` bytes goes, behind the comma it may need: room for both is asked
+ * for once. NULL when memory is short, or deeper than the limit: then the buffer is marked as
+ * failed, so that nobody sends what was cut. */
+static inline char *begin_piece(JsonWriter *writer, size_t most)
 {
-    if (length == 0 || !has_room(out, length))
-        return;
-    memcpy(out->data + out->length, bytes, length);
-    out->length += length;
-}
-
-static inline void begin_value(JsonWriter *writer)
-{
+    Buffer *out = writer->out;
     if (writer->depth > JSON_DEPTH_MAX) {
-        writer->out->failed = true;
-        return;
+        out->failed = true;
+        return NULL;
     }
+    if (!has_room(out, most < SIZE_MAX ? most + 1 : most))
+        return NULL;
+    char *at = out->data + out->length;
     if (writer->comma[writer->depth])
-        put(writer->out, ",", 1);
+        *at++ = ',';
     writer->comma[writer->depth] = true;
+    return at;
 }
 
-/* Deeper than the limit the buffer is marked as failed, so that nobody sends what was cut. */
-static void begin_container(JsonWriter *writer, const char *bracket)
+static inline void end_piece(JsonWriter *writer, const char *end)
 {
-    begin_value(writer);
-    put(writer->out, bracket, 1);
+    writer->out->length = (size_t)(end - writer->out->data);
+}
+
+static inline void begin_container(JsonWriter *writer, char bracket)
+{
+    char *at = begin_piece(writer, 1);
+    if (at) {
+        *at++ = bracket;
+        end_piece(writer, at);
+    }
     if (writer->depth > JSON_DEPTH_MAX)
         return;
     writer->depth++;
@@ -53,26 +61,29 @@ static void begin_container(JsonWriter *writer, const char *bracket)
         writer->comma[writer->depth] = false;
 }
 
-static void end_container(JsonWriter *writer, const char *bracket)
+static inline void end_container(JsonWriter *writer, char bracket)
 {
-    put(writer->out, bracket, 1);
+    Buffer *out = writer->out;
+    if (has_room(out, 1))
+        out->data[out->length++] = bracket;
     if (writer->depth > 0 && !writer->out->failed)
         writer->depth--;
 }
 
-static void append_escape(Buffer *out, unsigned char c)
+/* At most ESCAPE_MAX bytes. */
+static char *put_escape(char *at, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
     static const char letters[] = "btn?fr"; /* from 8 to 13 */
-    char text[] = "\\u0000";
+    *at++ = '\\';
     if (c == '"' || c == '\\' || (c >= '\b' && c <= '\r' && c != '\v')) {
-        text[1] = c >= 0x20 ? (char)c : letters[c - '\b'];
-        put(out, text, 2);
-        return;
+        *at++ = c >= 0x20 ? (char)c : letters[c - '\b'];
+        return at;
     }
-    text[4] = hex[c >> 4];
-    text[5] = hex[c & 15];
-    put(out, text, 6);
+    at = mempcpy(at, "u00", 3);
+    *at++ = hex[c >> 4];
+    *at++ = hex[c & 15];
+    return at;
 }
 
 static bool is_plain(unsigned char c)
@@ -107,38 +118,58 @@ static size_t plain_run(const char *text, size_t length)
     return n;
 }
 
-static void append_escaped(Buffer *out, const char *text, size_t length)
+/* Most ids are about a word long: two moves, which may overlap, and no call. */
+static inline char *put_bytes(char *at, const char *bytes, size_t length)
 {
-    for (size_t at = 0; at < length;) {
-        size_t run = plain_run(text + at, length - at);
-        put(out, text + at, run);
-        at += run;
-        if (at == length)
-            break;
-        unsigned char c = (unsigned char)text[at++];
-        if (c < 0x80)
-            append_escape(out, c);
-        else
-            buffer_append_text(out, REPLACEMENT);
+    uint64_t first, last;
+    uint32_t first_half, last_half;
+    if (length > 2 * sizeof first || length < sizeof first_half)
+        return mempcpy(at, bytes, length);
+    char *end = at + length;
+    if (length >= sizeof first) {
+        memcpy(&first, bytes, sizeof first);
+        memcpy(&last, bytes + length - sizeof last, sizeof last);
+        memcpy(at, &first, sizeof first);
+        memcpy(end - sizeof last, &last, sizeof last);
+    } else {
+        memcpy(&first_half, bytes, sizeof first_half);
+        memcpy(&last_half, bytes + length - sizeof last_half, sizeof last_half);
+        memcpy(at, &first_half, sizeof first_half);
+        memcpy(end - sizeof last_half, &last_half, sizeof last_half);
     }
+    return end;
 }
 
-/* Nearly all text is plain: room for it is asked for once, and it is copied once. */
-static void append_quoted(Buffer *out, const char *text, size_t length)
+/* At most ESCAPE_MAX bytes for each of `text`. */
+static char *put_escaped(char *at, const char *text, size_t length)
 {
-    if (length > SIZE_MAX - 2 || !has_room(out, length + 2))
+    for (size_t done = 0; done < length;) {
+        size_t run = plain_run(text + done, length - done);
+        at = put_bytes(at, text + done, run);
+        done += run;
+        if (done == length)
+            break;
+        unsigned char c = (unsigned char)text[done++];
+        at = c < 0x80 ? put_escape(at, c) : mempcpy(at, REPLACEMENT, sizeof REPLACEMENT - 1);
+    }
+    return at;
+}
+
+/* Nearly all text is plain: room for what it becomes is asked for only when it is not. `behind`
+ * follows the quote, or is NUL. */
+static void write_quoted(JsonWriter *writer, const char *text, size_t length, char behind)
+{
+    size_t run = plain_run(text, length), rest = length - run;
+    bool fits = length < SIZE_MAX / (2 * ESCAPE_MAX);
+    char *at = begin_piece(writer, fits ? run + ESCAPE_MAX * rest + sizeof "\"\":" : SIZE_MAX);
+    if (!at)
         return;
-    size_t run = plain_run(text, length);
-    char *at = out->data + out->length;
     *at++ = '"';
-    at = mempcpy(at, text, run);
-    if (run == length)
-        *at++ = '"';
-    out->length = (size_t)(at - out->data);
-    if (run == length)
-        return;
-    append_escaped(out, text + run, length - run);
-    put(out, "\"", 1);
+    at = put_escaped(put_bytes(at, text, run), text + run, rest);
+    *at++ = '"';
+    if (behind)
+        *at++ = behind;
+    end_piece(writer, at);
 }
 
 /* Writes the digits so that they end before `end`; returns their first. */
@@ -160,10 +191,14 @@ static char *put_number(char *at, double value)
     return at + strlen(at);
 }
 
-static void put_pair(char *at, uint32_t value)
+/* `value` < 100, from a table: half of the work of a number is dividing by ten. */
+static inline void put_pair(char *at, uint32_t value)
 {
-    at[0] = (char)('0' + value / 10);
-    at[1] = (char)('0' + value % 10);
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    memcpy(at, pairs + 2 * value, 2);
 }
 
 /* A fraction of DECIMALS_MAX digits, not 0, without the zeros at its end. */
@@ -217,29 +252,27 @@ void json_writer_init(JsonWriter *writer, Buffer *out)
 
 void json_begin_object(JsonWriter *writer)
 {
-    begin_container(writer, "{");
+    begin_container(writer, '{');
 }
 
 void json_end_object(JsonWriter *writer)
 {
-    end_container(writer, "}");
+    end_container(writer, '}');
 }
 
 void json_begin_array(JsonWriter *writer)
 {
-    begin_container(writer, "[");
+    begin_container(writer, '[');
 }
 
 void json_end_array(JsonWriter *writer)
 {
-    end_container(writer, "]");
+    end_container(writer, ']');
 }
 
 void json_key(JsonWriter *writer, const char *name)
 {
-    begin_value(writer);
-    append_quoted(writer->out, name, strlen(name));
-    put(writer->out, ":", 1);
+    write_quoted(writer, name, strlen(name), ':');
     if (writer->depth <= JSON_DEPTH_MAX)
         writer->comma[writer->depth] = false;
 }
@@ -261,8 +294,7 @@ void json_string(JsonWriter *writer, const char *text)
 
 void json_string_n(JsonWriter *writer, const char *bytes, size_t length)
 {
-    begin_value(writer);
-    append_quoted(writer->out, bytes, length);
+    write_quoted(writer, bytes, length, '\0');
 }
 
 void json_int(JsonWriter *writer, int64_t value)
@@ -314,8 +346,9 @@ void json_time(JsonWriter *writer, int64_t us)
 
 void json_raw(JsonWriter *writer, const char *json, size_t length)
 {
-    begin_value(writer);
-    put(writer->out, json, length);
+    char *at = begin_piece(writer, length);
+    if (at)
+        end_piece(writer, put_bytes(at, json, length));
 }
 
 void json_value(JsonWriter *writer, const cJSON *value)
@@ -341,14 +374,23 @@ void json_value(JsonWriter *writer, const cJSON *value)
 
 char *json_begin_raw(JsonWriter *writer, size_t most)
 {
-    begin_value(writer);
-    Buffer *out = writer->out;
-    return has_room(out, most) ? out->data + out->length : NULL;
+    return begin_piece(writer, most);
 }
 
 void json_end_raw(JsonWriter *writer, const char *end)
 {
-    writer->out->length = (size_t)(end - writer->out->data);
+    end_piece(writer, end);
+}
+
+char *json_put_text(char *at, const char *bytes, size_t length)
+{
+    *at++ = '"';
+    if (length <= LANES && are_plain(lanes_load(bytes, length)))
+        at = put_bytes(at, bytes, length);
+    else
+        at = put_escaped(at, bytes, length);
+    *at++ = '"';
+    return at;
 }
 
 char *json_put_uint(char *at, uint64_t value)

@@ -323,6 +323,14 @@ void ids_prefetch(const Ids *ids, const uint32_t *numbers, size_t n)
         prefetch_bytes(ids, numbers[i]);
 }
 
+uint32_t ids_guess(const Ids *ids, const char *bytes, size_t length)
+{
+    uint32_t number = guess_number(ids, hash_of(bytes, length));
+    if (number < ids->count)
+        __builtin_prefetch(&ids->starts[number]);
+    return number;
+}
+
 uint32_t ids_count(const Ids *ids)
 {
     return ids->count;

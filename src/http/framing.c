@@ -69,9 +69,11 @@ static bool is_field_value(const char *text, size_t length)
     return true;
 }
 
+/* Most clients write names as the standards do. */
 static bool line_is(const HeaderLine *line, const char *name, size_t length)
 {
-    return line->name_length == length && g_ascii_strncasecmp(line->name, name, length) == 0;
+    return line->name_length == length && (memcmp(line->name, name, length) == 0 ||
+                                           g_ascii_strncasecmp(line->name, name, length) == 0);
 }
 
 const char *framing_find(const RequestHead *head, const char *name)

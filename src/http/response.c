@@ -24,7 +24,7 @@ static void drop_headers(Response *response)
 {
     response->n_headers = 0;
     response->header_bytes = 0;
-    response->has_cache_control = false;
+    response->cache_policy = NULL;
 }
 
 static void start_over(Response *response)
@@ -96,8 +96,11 @@ void response_header(Response *response, const char *name, const char *value)
     size_t i = response->n_headers++;
     response->headers[i].name = keep_text(response, name, name_bytes);
     response->headers[i].value = keep_text(response, value, value_bytes);
-    if (g_ascii_strcasecmp(name, "Cache-Control") == 0)
-        response->has_cache_control = true;
+}
+
+void response_cache(Response *response, const char *policy)
+{
+    response->cache_policy = policy;
 }
 
 const char *response_header_name(const Response *response, size_t i)

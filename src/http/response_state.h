@@ -27,7 +27,7 @@ struct Response {
     size_t n_headers;
     char header_text[RESPONSE_HEADER_BYTES];
     size_t header_bytes;
-    bool has_cache_control;
+    const char *cache_policy; /* NULL: no-store */
     const char *content_type; /* "" without a body */
     Buffer body;
     JsonWriter writer;

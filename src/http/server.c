@@ -115,8 +115,8 @@ static void add_headers(const Connection *connection, struct MHD_Response *answe
     if (connection->cramped)
         return;
     MHD_add_response_header(answer, "X-Content-Type-Options", "nosniff");
-    if (!response->has_cache_control)
-        MHD_add_response_header(answer, "Cache-Control", "no-store");
+    MHD_add_response_header(answer, "Cache-Control",
+                            response->cache_policy ? response->cache_policy : "no-store");
     for (size_t i = 0; i < response->n_headers; i++)
         MHD_add_response_header(answer, response_header_name(response, i),
                                 response_header_value(response, i));

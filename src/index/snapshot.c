@@ -273,6 +273,15 @@ const Attributes *snapshot_item_attributes(const Snapshot *snapshot)
     return snapshot->attributes;
 }
 
+void snapshot_prefetch_user(const Snapshot *snapshot, const char *user, size_t length)
+{
+    uint32_t number = ids_guess(snapshot->users, user, length);
+    if (number >= snapshot->meta.n_users)
+        return;
+    __builtin_prefetch(&snapshot->list_row[number]);
+    __builtin_prefetch(&snapshot->user_scope[number]);
+}
+
 UserScope snapshot_user_scope(const Snapshot *snapshot, uint32_t user)
 {
     if (user >= snapshot->meta.n_users || snapshot->user_scope[user] > USER_NO_RECENT_PURCHASE)

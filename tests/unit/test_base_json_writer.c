@@ -230,6 +230,43 @@ static void a_raw_value_written_in_place_is_a_value_like_others(void **state)
                         "{\"first\":1,\"raw\":-0.25,\"last\":18446744073709551615}");
 }
 
+static void a_text_put_in_place_is_what_a_string_writes(void **state)
+{
+    g_auto(Output) output = {0};
+    static const char *const texts[] = {"",
+                                        "a",
+                                        "abc",
+                                        "abcd",
+                                        "21034",
+                                        "12345678",
+                                        "123456789",
+                                        "0123456789abcdef",
+                                        "0123456789abcdefg",
+                                        "a \"quoted\" one",
+                                        "\\",
+                                        "\x01\x1f\x7f\n",
+                                        "caf\xC3\xA9",
+                                        "bad \xC3( \xFF",
+                                        "\xE2\x82"};
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        size_t length = strlen(texts[i]);
+        g_autofree char *room = g_malloc(JSON_TEXT_MAX(length));
+        char *end = json_put_text(room, texts[i], length);
+        assert_true((size_t)(end - room) <= JSON_TEXT_MAX(length));
+        json_string_n(begin(&output), texts[i], length);
+        assert_int_equal(end - room, output.buffer.length);
+        assert_memory_equal(room, output.buffer.data, output.buffer.length);
+    }
+}
+
+static void a_text_of_nothing_but_escapes_fills_its_room(void **state)
+{
+    char text[100], room[JSON_TEXT_MAX(sizeof text)];
+    memset(text, 1, sizeof text);
+    assert_ptr_equal(json_put_text(room, text, sizeof text), room + sizeof room);
+    assert_memory_equal(room, "\"\\u0001\\u0001", 13);
+}
+
 static void no_memory_leaves_no_place_to_write_at(void **state)
 {
     g_auto(Output) output = {0};
@@ -266,6 +303,8 @@ int main(void)
         cmocka_unit_test(too_much_depth_fails_the_buffer_instead_of_overrunning),
         cmocka_unit_test(a_special_byte_is_escaped_wherever_it_stands),
         cmocka_unit_test(a_raw_value_written_in_place_is_a_value_like_others),
+        cmocka_unit_test(a_text_put_in_place_is_what_a_string_writes),
+        cmocka_unit_test(a_text_of_nothing_but_escapes_fills_its_room),
         cmocka_unit_test(no_memory_leaves_no_place_to_write_at),
         cmocka_unit_test(every_number_put_fits_its_room),
     };

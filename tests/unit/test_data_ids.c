@@ -176,8 +176,11 @@ static void walk(const Ids *ids)
             sum += (uint8_t)bytes[i];
     }
     char text[16];
-    for (uint32_t i = 0; i < 200; i++)
-        sum += ids_find(ids, text, (size_t)snprintf(text, 16, "%u", i));
+    for (uint32_t i = 0; i < 200; i++) {
+        size_t length = (size_t)snprintf(text, sizeof text, "%u", i);
+        sum += ids_guess(ids, text, length);
+        sum += ids_find(ids, text, length);
+    }
     assert_true(sum != 1);
 }
 

@@ -53,7 +53,7 @@ static void answer_headers(Request *request, Response *response, void *context)
     const char *value = request_header(request, "x-given");
     response_header(response, "X-Given", value ? value : "none");
     response_header(response, "X-Evil", "a\r\nX-Injected: 1");
-    response_header(response, "Cache-Control", "private");
+    response_cache(response, "private");
     if (response_etag(response, "7"))
         return;
     buffer_append_text(response_body(response, "text/plain; charset=utf-8"), "seven");
