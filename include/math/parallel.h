@@ -1,6 +1,6 @@
 /* One loop over blocks on several threads. The block, not the thread, decides what is computed, so
- * results do not depend on how many threads there are. Each thread runs at lower priority than
- * serving (nice 10) and calls BLAS with one thread. */
+ * results do not depend on how many threads there are. Each thread runs behind those that
+ * serve (base/background.h) and calls BLAS with one thread. */
 #pragma once
 
 #include <stdbool.h>

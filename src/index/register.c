@@ -5,16 +5,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "files.h"
 #include "manifest.h"
-
-#define VERIFIER_NICE 10
 
 /* What a prediction serves. The one before is kept until the next swap, so that its unmapping,
  * which takes milliseconds for a large file, never falls to the request that drops its last
@@ -291,7 +288,7 @@ static void withdraw_damaged(Register *reg, Snapshot *damaged, const GError *rea
 static void *verify_all(void *context)
 {
     Register *reg = context;
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), VERIFIER_NICE);
+    background_enter();
     for (guint i = 0; i < reg->unverified->len && !cancel_is_raised(&reg->stop); i++) {
         Snapshot *snapshot = reg->unverified->pdata[i];
         g_autoptr(GError) error = NULL;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -225,6 +226,7 @@ static void take_turn(Worker *worker, JobsListener *listener, int *backoff_ms)
 static void *work(void *argument)
 {
     Worker *worker = argument;
+    background_enter(); /* with all threads that jobs start; leases are renewed by another */
     g_autoptr(JobsListener) listener = jobs_listener_new(worker->workers->store);
     int backoff_ms = 0;
     while (!atomic_load(&worker->workers->stopping))

@@ -2,11 +2,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#define THREADS_MAX   256
-#define TRAINING_NICE 10
+#include "base/background.h"
+
+#define THREADS_MAX 256
 
 typedef struct Loop {
     uint64_t n, block;
@@ -61,8 +61,7 @@ static void run_blocks(Loop *loop, unsigned worker)
 static void *worker_main(void *data)
 {
     Worker *worker = data;
-    /* On Linux a thread has its own priority; a refusal changes speed only. */
-    setpriority(PRIO_PROCESS, (id_t)gettid(), TRAINING_NICE);
+    background_enter();
     run_blocks(worker->loop, worker->number);
     return NULL;
 }

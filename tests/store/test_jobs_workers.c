@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@ typedef struct Stage {
     atomic_bool open;  /* jobs that wait may go on */
     atomic_bool ours;  /* what job_run_still_ours() said after the cancel */
     atomic_int left;   /* jobs that saw their cancel */
+    atomic_int policy; /* of the last job's thread */
 } Stage;
 
 static void nap(void)
@@ -26,6 +28,13 @@ static bool succeed(JobRun *run, char **result, GError **error)
     job_run_progress(run, "scoring", 20);
     *result = g_strdup("{\"rows\":7}");
     return true;
+}
+
+static bool tell_policy(JobRun *run, char **result, GError **error)
+{
+    Stage *stage = run->context;
+    atomic_store(&stage->policy, sched_getscheduler(0));
+    return succeed(run, result, error);
 }
 
 static bool refuse(JobRun *run, char **result, GError **error)
@@ -93,6 +102,7 @@ static bool meet_another(JobRun *run, char **result, GError **error)
 
 static const JobKind kinds[] = {
     {"succeed", succeed},
+    {"tell_policy", tell_policy},
     {"refuse", refuse},
     {"fail_inside", fail_inside},
     {"answer_nonsense", answer_nonsense},
@@ -160,6 +170,18 @@ static void a_job_runs_to_its_end(void **state)
     assert_int_equal(job->n_log, 1);
     assert_string_equal(job->log[0].text, "read 7 rows");
     workers_stop(workers);
+}
+
+/* F48: training does not take the cores from serving. */
+static void a_job_runs_behind_those_that_serve(void **state)
+{
+    Fixture *fixture = *state;
+    Stage stage = {0};
+    Workers *workers = start(fixture, &stage);
+    g_autofree char *id = enqueue(fixture, "tell_policy", "p");
+    g_autoptr(Job) job = wait_for_state(fixture, id, JOB_SUCCEEDED);
+    workers_stop(workers);
+    assert_int_equal(atomic_load(&stage.policy), SCHED_IDLE);
 }
 
 static void a_failure_is_told_with_its_code(void **state)
@@ -451,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(a_job_runs_to_its_end),
+        FRESH(a_job_runs_behind_those_that_serve),
         FRESH(a_failure_is_told_with_its_code),
         FRESH(an_internal_failure_shows_no_detail),
         FRESH(progress_is_seen_while_the_job_runs),

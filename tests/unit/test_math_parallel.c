@@ -1,9 +1,9 @@
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,7 +25,7 @@ typedef struct Work {
     uint64_t fail_at; /* the index whose block fails */
     Cancel *cancel;   /* raised in the first block when not NULL */
     atomic_uint blocks;
-    int nice;
+    int policy;
 } Work;
 
 static Work *work_new(unsigned threads, uint64_t block)
@@ -123,22 +123,23 @@ static void a_raised_cancel_stops_before_the_next_block(void **state)
     }
 }
 
-static bool read_nice(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
+static bool read_policy(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
 {
     Work *work = context;
-    work->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    work->policy = sched_getscheduler(gettid());
     return true;
 }
 
 /* F48: training does not take the cores from serving. */
-static void worker_threads_have_lower_priority_and_the_caller_keeps_its_own(void **state)
+static void worker_threads_run_behind_those_that_serve_and_the_caller_stays(void **state)
 {
     g_autofree Work *work = work_new(2, 1);
-    int before = getpriority(PRIO_PROCESS, (id_t)gettid());
-    assert_true(parallel_for(1, 1, 2, read_nice, work, NULL, NULL));
-    assert_int_equal(work->nice, MAX(before, 10));
-    assert_true(parallel_for(1, 1, 1, read_nice, work, NULL, NULL));
-    assert_int_equal(work->nice, before);
+    int before = sched_getscheduler(gettid());
+    assert_true(parallel_for(1, 1, 2, read_policy, work, NULL, NULL));
+    assert_int_equal(work->policy, SCHED_IDLE);
+    assert_true(parallel_for(1, 1, 1, read_policy, work, NULL, NULL));
+    assert_int_equal(work->policy, before);
 }
 
 int main(void)
@@ -150,7 +151,7 @@ int main(void)
         cmocka_unit_test(an_error_in_one_block_is_the_result),
         cmocka_unit_test(many_errors_at_once_leave_one),
         cmocka_unit_test(a_raised_cancel_stops_before_the_next_block),
-        cmocka_unit_test(worker_threads_have_lower_priority_and_the_caller_keeps_its_own),
+        cmocka_unit_test(worker_threads_run_behind_those_that_serve_and_the_caller_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
