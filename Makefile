@@ -9,7 +9,7 @@ CC = gcc
 # V=1 prints whole commands.
 Q = $(if $(V),,@echo "  make $@";)
 PG_CONFIG ?= pg_config
-PKGS = glib-2.0 libmicrohttpd libcjson libpq uuid libxxhash libsodium libsystemd
+PKGS = glib-2.0 libmicrohttpd libcjson libpq uuid libxxhash libsodium nettle libsystemd
 CFLAGS_BASE = -std=gnu11 -g -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wno-unused-parameter \
 	-fno-omit-frame-pointer -D_GNU_SOURCE -Iinclude $(shell pkg-config --cflags $(PKGS)) \
 	-I/usr/include/x86_64-linux-gnu/openblas-pthread

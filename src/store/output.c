@@ -6,6 +6,8 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 
+#include <nettle/sha1.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "output_key.h"
@@ -19,8 +21,7 @@
 #define ATTACH_TRIES  20
 #define SETTLE_MS     1000 /* how long new readers may take from planning to reading */
 #define SETTLE_EVERY  10   /* ms */
-#define SHA1_BYTES    20
-#define SAMPLE_TARGET 10 /* of ANALYZE: 3,000 rows */
+#define SAMPLE_TARGET 10   /* of ANALYZE: 3,000 rows */
 
 /* Namespace of all predictions' namespaces: a random UUID, fixed for ever. */
 static const uuid_t root_namespace = {0x5d, 0x0c, 0x1b, 0xb4, 0x2f, 0x7e, 0x4c, 0x63,
@@ -37,7 +38,6 @@ struct Output {
     const Cancel *cancel;
     OutputFence fence;
     void *fence_context;
-    GChecksum *sha1;
     char *loading; /* the partition while it is filled, quoted with its schema */
     Buffer chunk;
     Buffer user;      /* the current user's field, so that it is made once */
@@ -129,7 +129,6 @@ static bool start_copy(Output *output, const OutputOptions *options, GError **er
 Output *output_begin(const SourceSettings *source, const OutputOptions *options, GError **error)
 {
     g_autoptr(Output) output = g_new0(Output, 1);
-    output->sha1 = g_checksum_new(G_CHECKSUM_SHA1);
     buffer_init(&output->chunk);
     buffer_init(&output->user);
     buffer_init(&output->user_name);
@@ -206,19 +205,20 @@ static bool set_user(Output *output, const OutputRow *row, GError **error)
     return true;
 }
 
-/* UUIDv5 of the name, RFC 4122 section 4.3; a quarter faster than uuid_generate_sha1(). */
-static void make_uuid(const Output *output, const Buffer *name, guint8 digest[SHA1_BYTES])
+/* UUIDv5 of the name, RFC 4122 section 4.3. Nettle takes 46 ns for it, with the processor's own
+ * instructions; GChecksum 102, uuid_generate_sha1() 160. */
+static void make_uuid(const Output *output, const Buffer *name, uint8_t digest[SHA1_DIGEST_SIZE])
 {
-    gsize length = SHA1_BYTES;
-    g_checksum_reset(output->sha1);
-    g_checksum_update(output->sha1, output->namespace, sizeof output->namespace);
-    g_checksum_update(output->sha1, (const guchar *)name->data, (gssize)name->length);
-    g_checksum_get_digest(output->sha1, digest, &length);
+    struct sha1_ctx sha1;
+    sha1_init(&sha1);
+    sha1_update(&sha1, sizeof output->namespace, output->namespace);
+    sha1_update(&sha1, name->length, (const uint8_t *)name->data);
+    sha1_digest(&sha1, SHA1_DIGEST_SIZE, digest);
     digest[6] = (digest[6] & 0x0f) | 0x50;
     digest[8] = (digest[8] & 0x3f) | 0x80;
 }
 
-static void make_primary_key(Output *output, uint16_t ranking, guint8 key[SHA1_BYTES])
+static void make_primary_key(Output *output, uint16_t ranking, uint8_t key[SHA1_DIGEST_SIZE])
 {
     char digits[RANK_DIGITS];
     uint32_t at = RANK_DIGITS;
@@ -237,7 +237,7 @@ static void make_primary_key(Output *output, uint16_t ranking, guint8 key[SHA1_B
 /* All that comes before the product. */
 static void append_keys(Output *output, uint16_t ranking)
 {
-    guint8 key[SHA1_BYTES] = {0};
+    uint8_t key[SHA1_DIGEST_SIZE] = {0};
     make_primary_key(output, ranking, key);
     char *at = buffer_extend(&output->chunk, sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uuid_t));
     if (!at)
@@ -436,7 +436,6 @@ void output_free(Output *output)
     /* Closing without a COMMIT takes the partition back. */
     PQfinish(output->connection);
     output_names_free(output->names);
-    g_checksum_free(output->sha1);
     buffer_clear(&output->chunk);
     buffer_clear(&output->user);
     buffer_clear(&output->user_name);
