@@ -82,7 +82,7 @@ static void load_pairs(char *const *paths, Set *set)
     set->targets = targets_of(set->raw, &test);
 }
 
-/* ---- baskets by number, no times: a user's last one is a day old, the one before two ---- */
+/* ---- baskets by number, given as days ---- */
 
 static void add_of_basket(Rows *rows, char **field)
 {
@@ -90,25 +90,10 @@ static void add_of_basket(Rows *rows, char **field)
     Row row = {.user = field[0],
                .item = field[2],
                .order = order,
-               .time = atoll(field[1]),
+               .time = NOWADAYS + atoll(field[1]) * US_PER_DAY,
                .quantity = 1,
                .price = NAN};
     rows_add(rows, &row);
-}
-
-static void numbers_to_days(Rows *rows)
-{
-    g_autoptr(GHashTable) last = g_hash_table_new(g_direct_hash, g_direct_equal);
-    for (guint i = 0; i < rows->list->len; i++) {
-        const Row *row = &g_array_index(rows->list, Row, i);
-        int64_t most = GPOINTER_TO_SIZE(g_hash_table_lookup(last, row->user));
-        g_hash_table_insert(last, (char *)row->user, GSIZE_TO_POINTER(MAX(most, row->time)));
-    }
-    for (guint i = 0; i < rows->list->len; i++) {
-        Row *row = &g_array_index(rows->list, Row, i);
-        int64_t most = GPOINTER_TO_SIZE(g_hash_table_lookup(last, row->user));
-        row->time = NOWADAYS - (most - row->time) * US_PER_DAY;
-    }
 }
 
 static void load_baskets(char *const *paths, Set *set)
@@ -118,9 +103,10 @@ static void load_baskets(char *const *paths, Set *set)
     rows_init(&test);
     read_file(paths[0], '\t', &train, add_of_basket);
     read_file(paths[1], '\t', &test, add_of_basket);
-    numbers_to_days(&train);
     set->raw = rows_build(&train, &(RowsUse){.until = INT64_MAX, .has_order = true});
-    set->anchor = NOWADAYS + 1;
+    if (!dataset_align_visits(set->raw))
+        golden_fail("numbers of baskets", NULL);
+    set->anchor = set->raw->last + 1;
     set->targets = targets_of(set->raw, &test);
 }
 
