@@ -236,11 +236,8 @@ static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError
     LessonOptions options = {.horizon = context->horizon > 0 ? context->horizon
                                                              : HORIZON_DAYS * US_PER_DAY};
     options.n_windows = lessons_windows(view, context->as_of, &options.horizon);
-    if (options.n_windows == 0) {
-        error_set(error, ERR_INVALID,
-                  "the purchases span too short a time to learn a ranking from");
-        return NULL;
-    }
+    options.by_lot = options.n_windows == 0;
+    options.n_windows = MAX(options.n_windows, 1);
     Ranked *ranked = ranked_new(view->n_users, view->n_items);
     g_autoptr(Fitted) fitted = &ranked->fitted;
     ranked->groupings = groupings_new(view, error);
