@@ -158,9 +158,9 @@ static bool lesson_grow(Lesson *lesson, uint32_t n, uint32_t n_features, GError 
 static bool teach_user(const Window *window, Desk *desk, uint32_t user, uint32_t row,
                        Lesson *lesson, GError **error)
 {
-    desk_propose(desk, window->recallers, window->state, user, row);
     g_auto(Picked) picked = {0};
-    if (!pick_all(&picked, desk, window, user, error))
+    if (!desk_propose(desk, window->recallers, window->state, user, row, error) ||
+        !pick_all(&picked, desk, window, user, error))
         return false;
     uint32_t n = picked.n, n_features = features_count(window->state, window->recallers->n);
     if (n == 0)
@@ -188,7 +188,8 @@ static bool teach_block(void *context, uint64_t begin, uint64_t end, unsigned wo
     const Window *window = context;
     Desk *desk = &window->desks[worker];
     uint64_t block = begin / window->block;
-    desk_score(desk, window->recallers, window->users + begin, (uint32_t)(end - begin));
+    if (!desk_score(desk, window->recallers, window->users + begin, (uint32_t)(end - begin), error))
+        return false;
     for (uint64_t at = begin; at < end; at++) {
         uint32_t user = window->users[at];
         /* by user, so that nobody is both learned from and judged by */
@@ -234,12 +235,12 @@ static bool teach_window(TaughtWindow *result, Window *window, const FitContext 
     if (!window->desks)
         return false;
     uint64_t n_blocks = (window->n_users + window->block - 1) / window->block;
-    window->taught = g_new0(Lesson, n_blocks + 1);
-    window->held = g_new0(Lesson, n_blocks + 1);
-    bool good = parallel_for(window->n_users, window->block, context->threads, teach_block, window,
-                             context->cancel, error);
-    keep(result->taught, window->taught, n_blocks);
-    keep(result->held, window->held, n_blocks);
+    window->taught = kept_new0(n_blocks, sizeof(Lesson), error);
+    window->held = window->taught ? kept_new0(n_blocks, sizeof(Lesson), error) : NULL;
+    bool good = window->held && parallel_for(window->n_users, window->block, context->threads,
+                                             teach_block, window, context->cancel, error);
+    keep(result->taught, window->taught, window->held ? n_blocks : 0);
+    keep(result->held, window->held, window->held ? n_blocks : 0);
     g_free(window->taught);
     g_free(window->held);
     desks_free(window->desks, window->threads);
@@ -254,8 +255,7 @@ static bool open_window(int64_t from, const Dataset *source, const FitContext *c
         return (*view = dataset_before(source, from, error)) &&
                (*bought = window_targets(source, from, from + options->horizon, error));
     g_autoptr(Dataset) whole = dataset_before(source, from, error);
-    return whole &&
-           hold_out(whole, ASIDE_SHARE, context->seed ^ ASIDE_STREAM, view, bought, error);
+    return whole && hold_out(whole, ASIDE_SHARE, context->seed ^ ASIDE_STREAM, view, bought, error);
 }
 
 /* As of the window's beginning. */

@@ -330,7 +330,8 @@ static void sum_products(const Products *products, const Window *window, const C
     memset(scores, 0, window->view->n_users * sizeof *scores);
     for (size_t i = 0; i < n && best[i].score > 0; i++) {
         uint32_t item = best[i].index;
-        products->fitted->learner->score_items(products->fitted, &item, 1, one);
+        if (!products->fitted->learner->score_items(products->fitted, &item, 1, one, NULL))
+            golden_fail("score", NULL);
         calibration_map_users(products->calibration, item, one, window->view->n_users);
         for (uint32_t user = 0; user < window->view->n_users; user++)
             scores[user] += one[user];

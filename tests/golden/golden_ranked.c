@@ -163,7 +163,8 @@ static bool report_audiences(const Fitted *fitted, const Window *window)
     g_autofree float *scores = g_new(float, fitted->n_users);
     AudienceFigures mean = {0};
     for (uint32_t i = 0; i < n; i++) {
-        fitted->learner->score_items(fitted, &best[i].index, 1, scores);
+        if (!fitted->learner->score_items(fitted, &best[i].index, 1, scores, NULL))
+            golden_fail("score", NULL);
         AudienceFigures figures = judge_audience(window, scores, best[i].index);
         add_figures(&mean, &figures);
     }

@@ -18,16 +18,16 @@ typedef struct Line {
 static void add_line(DatasetBuilder *builder, const Line *line)
 {
     char user[16], item[16], order[32];
-    EventRow row = {
-        .user = user,
-        .item = item,
-        .order = order,
-        .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", line->user),
-        .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", line->item),
-        .order_length = (uint32_t)snprintf(order, sizeof order, "%u %.0f", line->user, line->day),
-        .time = day(line->day),
-        .quantity = line->quantity,
-        .price = line->price};
+    EventRow row = {.user = user,
+                    .item = item,
+                    .order = order,
+                    .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", line->user),
+                    .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", line->item),
+                    .order_length =
+                        (uint32_t)snprintf(order, sizeof order, "%u %.0f", line->user, line->day),
+                    .time = day(line->day),
+                    .quantity = line->quantity,
+                    .price = line->price};
     assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
 }
 
@@ -65,11 +65,11 @@ static void expect_numbers(const Fitted *fitted)
     g_autofree float *tile = g_new(float, (size_t)n * fitted->n_items);
     for (uint32_t u = 0; u < n; u++)
         users[u] = u;
-    fitted->learner->score_users(fitted, users, n, tile);
+    assert_true(fitted->learner->score_users(fitted, users, n, tile, NULL));
     for (size_t i = 0; i < (size_t)n * fitted->n_items; i++)
         assert_true(isfinite(tile[i]) && tile[i] >= 0);
     g_autofree float *column = g_new(float, fitted->n_users);
-    fitted->learner->score_items(fitted, &(uint32_t){0}, 1, column);
+    assert_true(fitted->learner->score_items(fitted, &(uint32_t){0}, 1, column, NULL));
     for (uint32_t u = 0; u < fitted->n_users; u++)
         assert_true(isfinite(column[u]) && column[u] >= 0);
 }
@@ -225,8 +225,8 @@ static Dataset *edge_shop(void (*edge)(Line *line, uint32_t number))
 
 static void extreme_quantity(Line *line, uint32_t number)
 {
-    static const float edges[] = {FLT_MAX, FLT_MIN, 0x1p-149f, 1, FLT_EPSILON, 1e30f, -FLT_MAX,
-                                  -0x1p-149f};
+    static const float edges[] = {FLT_MAX,     FLT_MIN, 0x1p-149f, 1,
+                                  FLT_EPSILON, 1e30f,   -FLT_MAX,  -0x1p-149f};
     line->quantity = edges[number % G_N_ELEMENTS(edges)];
 }
 
@@ -295,8 +295,8 @@ static void a_user_of_a_million_lines_among_others_ends_well(void **state)
         lines[i] = (Line){0, rng_below(&rng, 2000), 300 * rng_uniform(&rng), 1, 5};
     for (size_t i = 0; i < others; i++) {
         uint32_t user = 1 + rng_below(&rng, 100);
-        lines[n + i] = (Line){user, user % 2 * 30 + rng_below(&rng, 30), 300 * rng_uniform(&rng), 1,
-                              5};
+        lines[n + i] =
+            (Line){user, user % 2 * 30 + rng_below(&rng, 30), 300 * rng_uniform(&rng), 1, 5};
     }
     g_autoptr(Dataset) raw = lines_shop(101, 2000, lines, n + others);
     choice_free(expect_survival(raw));

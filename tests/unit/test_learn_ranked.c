@@ -121,7 +121,7 @@ static void a_list_and_an_audience_agree_on_every_candidate(void **state)
     float column[N_USERS];
     unsigned n_candidates = 0;
     for (uint32_t item = 0; item < N_ITEMS; item++) {
-        learner_ranked.score_items(fitted, &item, 1, column);
+        assert_true(learner_ranked.score_items(fitted, &item, 1, column, NULL));
         for (uint32_t user = 0; user < N_USERS; user++) {
             float in_list = scores[user * N_ITEMS + item];
             if (in_list < 1.5e-6f)
@@ -138,9 +138,9 @@ static void several_products_score_their_sum(void **state)
     g_autoptr(Fitted) fitted = fit_habits(0);
     const uint32_t items[] = {3, 8};
     float both[N_USERS], first[N_USERS], second[N_USERS];
-    learner_ranked.score_items(fitted, items, 2, both);
-    learner_ranked.score_items(fitted, &items[0], 1, first);
-    learner_ranked.score_items(fitted, &items[1], 1, second);
+    assert_true(learner_ranked.score_items(fitted, items, 2, both, NULL));
+    assert_true(learner_ranked.score_items(fitted, &items[0], 1, first, NULL));
+    assert_true(learner_ranked.score_items(fitted, &items[1], 1, second, NULL));
     for (uint32_t user = 0; user < N_USERS; user++)
         assert_float_equal(both[user], first[user] + second[user], 1e-6);
 }
@@ -155,8 +155,8 @@ static void what_was_saved_scores_the_same_bytes(void **state)
     g_autoptr(Fitted) mapped = learner_ranked.load(sections, N_USERS, N_ITEMS, NULL);
     float before[N_USERS], after[N_USERS];
     uint32_t item = 4;
-    learner_ranked.score_items(fitted, &item, 1, before);
-    learner_ranked.score_items(mapped, &item, 1, after);
+    assert_true(learner_ranked.score_items(fitted, &item, 1, before, NULL));
+    assert_true(learner_ranked.score_items(mapped, &item, 1, after, NULL));
     assert_memory_equal(before, after, sizeof before);
 }
 
