@@ -6,9 +6,10 @@
  * before the test window and reported there; the winner stays only if it beats the baseline outside
  * the interval there as well, or is as good on average and beats it so at products new to the user.
  * The `auto` policy for purchased items is decided on the validation window: repeats are allowed
- * when the best NDCG over all relevant items is higher with them. Where the rows span too little time for windows, a fifth of every user's products is
- * held out by lot for each of the two. When no window holds a user to judge by, nothing is
- * measured: personal frequency is taken where anybody bought a product again, else popularity.
+ * when the best NDCG over all relevant items is higher with them. Where the rows span too little
+ * time for windows, a fifth of every user's products is held out by lot for each of the two. When
+ * no window holds a user to judge by, nothing is measured: personal frequency is taken where
+ * anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):
