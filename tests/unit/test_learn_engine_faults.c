@@ -221,6 +221,7 @@ static void levels_stop_where_they_are(void **state)
 
 static void an_audience_without_memory_is_said_so(void **state)
 {
+    count_allocations(ask_about_products, *state); /* the first asks for more: it is kept */
     stop_everywhere(ask_about_products, *state, false);
 }
 
