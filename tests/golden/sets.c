@@ -209,7 +209,7 @@ static void load_groceries(char *const *paths, Set *set)
     read_file(paths[0], ',', &rows, add_grocery);
     read_file(paths[1], ',', &products, add_product);
     take_texts(&rows, &products);
-    split_at(&rows, &columns, "2017-12-02", set);
+    split_at(&rows, &columns, "2017-12-01", set);
 }
 
 const SetKind SETS[] = {
