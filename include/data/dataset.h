@@ -62,6 +62,7 @@ typedef struct Dataset {
     uint64_t *user_start;    /* n_users + 1: rows of a user */
     int64_t first, last;     /* times of the first and last row; 0, 0 when there is none */
     uint32_t n_orders;       /* 0 when not mapped */
+    bool counts_visits;      /* a day stands for a visit: dataset_align_visits() */
     uint64_t users_left_out; /* rows of the users model whose key was null, empty or seen before */
     uint64_t items_left_out;
     DropCount dropped[DROP_RULES];
@@ -126,6 +127,16 @@ bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, s
  * hands out the raw data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY,
  * ERR_CANCELLED. */
 Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error);
+
+/* Where the times tell no moment but only number each user's visits (everybody's begin at the same
+ * time and go on in equal steps, as when made from the numbers of baskets): puts everybody's last
+ * visit at `last`, the one before a day earlier, and so on, so that a day stands for a visit and
+ * the next day for the next basket. The order of rows stays. True when it did. For a raw data set
+ * just finished. */
+bool dataset_align_visits(Dataset *raw);
+
+/* 1 where a day stands for a visit (the next basket is what there is to predict), else `asked`. */
+unsigned dataset_horizon_days(const Dataset *raw, unsigned asked);
 
 /* Rows before `until`, returns netted: a return takes back the latest earlier purchases of the same
  * user and product, newest first; a line taken back wholly goes, in part keeps the rest. Nothing

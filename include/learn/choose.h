@@ -4,11 +4,12 @@
  * of NDCG@k). A learner that is no baseline wins only if it beats the best baseline outside the
  * interval; else the baseline is taken and the report says so. All are then fitted again on rows
  * before the test window and reported there; the winner stays only if it beats the baseline outside
- * the interval there as well. The `auto` policy for purchased items is decided on
- * the validation window: repeats are allowed when the best NDCG over all relevant items is higher
- * with them. Where the rows span too little time for windows, a fifth of every user's products is
- * held out by lot for each of the two. When no window holds a user to judge by, nothing is
- * measured: personal frequency is taken where anybody bought a product again, else popularity.
+ * the interval there as well, or is as good on average and beats it so at products new to the user.
+ * The `auto` policy for purchased items is decided on the validation window: repeats are allowed
+ * when the best NDCG over all relevant items is higher with them. Where the rows span too little
+ * time for windows, a fifth of every user's products is held out by lot for each of the two. When
+ * no window holds a user to judge by, nothing is measured: personal frequency is taken where
+ * anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):
@@ -30,8 +31,9 @@
  * the validation window; null when there were too few events, or one window
  *
  * Grades: A, measurably better than popularity and than the best baseline on the test window, and
- * at least one list in ten is hit; B, measurably better than popularity only; C, not even that,
- * fewer than 100 users to judge by, or nothing measured. */
+ * at least one list in ten is hit; B, measurably better than popularity, but than the best baseline
+ * not, or only at products new to the user; C, not even that, fewer than 100 users to judge by, or
+ * nothing measured. */
 #pragma once
 
 #include <stdbool.h>

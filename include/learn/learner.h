@@ -61,8 +61,9 @@ struct Learner {
     Fitted *(*fit)(const Dataset *view, const FitContext *context, GError **error);
 
     /* tile[u * n_items + i] = score of users[u] for item i. Thread-safe. Uses BLAS with one thread:
-     * never on an HTTP thread. */
-    void (*score_users)(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile);
+     * never on an HTTP thread. False with ERR_NO_MEMORY, as the two below. */
+    bool (*score_users)(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile,
+                        GError **error);
 
     /* The best items of many users, in lists: what a selection from the tiles of score_users finds,
      * to the byte, of pairs that score above 0 (query->above is 0). NULL: the tiles tell it.
@@ -73,13 +74,14 @@ struct Learner {
     /* scores[u] for every user u: how much u wants the n given items together. One item gives its
      * own score; several give the sum of their scores, where a learner of factors sums before it
      * clips at 0 (an item that u would not want then counts against the others). Thread-safe. */
-    void (*score_items)(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores);
+    bool (*score_items)(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores,
+                        GError **error);
 
     /* scores[i] = how much the user wants items[i], each looked at closely: as score_items tells
      * it, also where score_users leaves a pair to the rest. NULL: score_users tells it.
      * Thread-safe. */
-    void (*score_pairs)(const Fitted *fitted, uint32_t user, const uint32_t *items, uint32_t n,
-                        float *scores);
+    bool (*score_pairs)(const Fitted *fitted, uint32_t user, const uint32_t *items, uint32_t n,
+                        float *scores, GError **error);
 
     /* The arrays as sections "learner.…"; load borrows from the mapped file, checks shapes and
      * values against n_users and n_items so that scoring stays within the arrays, else ERR_DAMAGED.

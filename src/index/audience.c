@@ -71,7 +71,8 @@ bool audience_add_items(const Snapshot *snapshot, const uint32_t *items, uint32_
         return false;
     }
     for (uint32_t i = 0; i < n; i += step) {
-        scorer->fitted->learner->score_items(scorer->fitted, &items[i], step, some);
+        if (!scorer->fitted->learner->score_items(scorer->fitted, &items[i], step, some, error))
+            return false;
         if (each)
             calibration_map_users(calibration, items[i], some, n_users);
         for (uint32_t user = 0; user < n_users; user++)
@@ -88,7 +89,8 @@ static bool score_users(const Snapshot *snapshot, const Scorer *scorer, const ui
     const Calibration *calibration = scorer->calibration;
     if (calibration && calibration_reorders(calibration))
         return audience_add_items(snapshot, items, MIN(n, AUDIENCE_ITEMS_MAX), 1, scores, error);
-    scorer->fitted->learner->score_items(scorer->fitted, items, n, scores);
+    if (!scorer->fitted->learner->score_items(scorer->fitted, items, n, scores, error))
+        return false;
     if (calibration && n == 1)
         calibration_map_users(calibration, items[0], scores, snapshot->meta.n_users);
     return true;

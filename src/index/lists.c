@@ -103,7 +103,8 @@ static bool rank_block(void *context, uint64_t begin, uint64_t end, unsigned wor
     uint32_t n_items = job->fitted->n_items;
     const uint32_t *users = lists->user + job->offset + begin;
     uint32_t n = (uint32_t)(end - begin);
-    job->fitted->learner->score_users(job->fitted, users, n, scratch->tile);
+    if (!job->fitted->learner->score_users(job->fitted, users, n, scratch->tile, error))
+        return false;
     for (uint32_t i = 0; i < n; i++) {
         float *scores = scratch->tile + (size_t)i * n_items;
         uint32_t n_banned;

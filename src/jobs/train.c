@@ -190,10 +190,19 @@ static bool stage_read(Training *training, GError **error)
                                 training->products, training->prediction, &options, error);
     if (!training->raw)
         return false;
+    bool counts_visits = dataset_align_visits(training->raw);
     stage_leave(training);
+    if (counts_visits)
+        job_run_log(training->run, "the times only number each user's visits: a day stands for a "
+                                   "visit, and what is predicted is the next one");
     job_run_log(training->run, "read %" PRIu64 " order lines of %u users and %u products",
                 training->raw->rows.n, training->raw->n_users, training->raw->n_items);
     return true;
+}
+
+static unsigned horizon_days(const Training *training)
+{
+    return dataset_horizon_days(training->raw, (unsigned)training->prediction->horizon_days);
 }
 
 static void choosing_progress(void *context, double fraction, const char *what)
@@ -215,7 +224,7 @@ static bool stage_choose(Training *training, GError **error)
 {
     stage_enter(training, STAGE_CHOOSING);
     training->shared = fit_shared_new();
-    ChooseOptions options = {.horizon_days = (unsigned)training->prediction->horizon_days,
+    ChooseOptions options = {.horizon_days = horizon_days(training),
                              .k = 10,
                              .seed = training->seed,
                              .threads = training->context->settings->training_threads,
@@ -242,7 +251,7 @@ static bool aim_probabilities(Training *training, GError **error)
         .fitted = training->fitted, .view = training->view, .scope = training->scope};
     CalibrateOptions options = {.raw = training->raw,
                                 .rules = training->choice->rules,
-                                .horizon = training->prediction->horizon_days * US_PER_DAY,
+                                .horizon = horizon_days(training) * US_PER_DAY,
                                 .seed = training->seed,
                                 .threads = training->context->settings->training_threads,
                                 .cancel = training->run->cancel};
@@ -254,7 +263,7 @@ static bool aim_probabilities(Training *training, GError **error)
 static bool fit_levels(Training *training, GError **error)
 {
     LevelsOptions options = {.as_of = training->scope->anchor,
-                             .horizon = training->prediction->horizon_days * US_PER_DAY,
+                             .horizon = horizon_days(training) * US_PER_DAY,
                              .seed = training->seed,
                              .threads = training->context->settings->training_threads,
                              .cancel = training->run->cancel};
@@ -277,7 +286,7 @@ static bool stage_fit(Training *training, GError **error)
                           .threads = training->context->settings->training_threads,
                           .cancel = training->run->cancel,
                           .raw = training->raw,
-                          .horizon = training->prediction->horizon_days * US_PER_DAY,
+                          .horizon = horizon_days(training) * US_PER_DAY,
                           .shared = training->shared};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);

@@ -133,7 +133,8 @@ CLONES static void clip_row(float *scores, uint32_t n)
         scores[i] = clipped(scores[i]);
 }
 
-static void als_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+static bool als_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile,
+                            GError **error)
 {
     const Als *als = (const Als *)fitted;
     for (uint32_t from = 0; from < n; from += TILE_USERS) {
@@ -149,6 +150,7 @@ static void als_score_users(const Fitted *fitted, const uint32_t *users, uint32_
                 clip_row(part + (size_t)u * fitted->n_items, factors.n_items);
         }
     }
+    return true;
 }
 
 static bool als_top_users(const Fitted *fitted, const TopkQuery *query, Scored *best,
@@ -176,7 +178,8 @@ CLONES static void score_against(const float *restrict rows, uint32_t n, uint32_
     }
 }
 
-static void als_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores)
+static bool als_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n, float *scores,
+                            GError **error)
 {
     const Als *als = (const Als *)fitted;
     float wanted[ALS_RANK_MAX] = {0};
@@ -185,6 +188,7 @@ static void als_score_items(const Fitted *fitted, const uint32_t *items, uint32_
             wanted[f] += als->items[(size_t)items[i] * als->rank + f];
     }
     score_against(als->users, fitted->n_users, als->rank, wanted, scores);
+    return true;
 }
 
 static bool als_save(const Fitted *fitted, SectionsWriter *writer, GError **error)

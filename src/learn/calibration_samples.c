@@ -160,8 +160,8 @@ static uint32_t pick(Scratch *scratch, const Gathering *gathering, uint32_t user
 }
 
 /* tile: the user's scores of all items. */
-static void gather_user(const Gathering *gathering, Scratch *scratch, uint32_t user, float *tile,
-                        Block *block)
+static bool gather_user(const Gathering *gathering, Scratch *scratch, uint32_t user, float *tile,
+                        Block *block, GError **error)
 {
     const Fitted *fitted = gathering->moment->fitted;
     Rng rng;
@@ -170,8 +170,9 @@ static void gather_user(const Gathering *gathering, Scratch *scratch, uint32_t u
     uint32_t n = pick(scratch, gathering, user, tile, &rng);
     for (uint32_t i = 0; i < n; i++)
         scratch->score[i] = tile[scratch->item[i]];
-    if (fitted->learner->score_pairs)
-        fitted->learner->score_pairs(fitted, user, scratch->item, n, scratch->score);
+    if (fitted->learner->score_pairs &&
+        !fitted->learner->score_pairs(fitted, user, scratch->item, n, scratch->score, error))
+        return false;
     for (uint32_t i = 0; i < n; i++) {
         if (!(scratch->score[i] > 0))
             continue;
@@ -180,6 +181,7 @@ static void gather_user(const Gathering *gathering, Scratch *scratch, uint32_t u
     }
     for (uint32_t item = 0; item < fitted->n_items; item++)
         block->pairs += may_be_listed(scratch, gathering->moment->scope, item);
+    return true;
 }
 
 static bool gather_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
@@ -191,11 +193,13 @@ static bool gather_block(void *context, uint64_t begin, uint64_t end, unsigned w
     block->ends = g_new(uint32_t, end - begin);
     const Fitted *fitted = gathering->moment->fitted;
     Scratch *scratch = &gathering->scratch[worker];
-    fitted->learner->score_users(fitted, gathering->users + begin, (uint32_t)(end - begin),
-                                 scratch->tile);
+    if (!fitted->learner->score_users(fitted, gathering->users + begin, (uint32_t)(end - begin),
+                                      scratch->tile, error))
+        return false;
     for (uint64_t u = begin; u < end; u++) {
-        gather_user(gathering, scratch, gathering->users[u],
-                    scratch->tile + (u - begin) * fitted->n_items, block);
+        if (!gather_user(gathering, scratch, gathering->users[u],
+                         scratch->tile + (u - begin) * fitted->n_items, block, error))
+            return false;
         block->ends[u - begin] = block->pair->len;
     }
     return true;

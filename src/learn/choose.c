@@ -361,11 +361,15 @@ static bool run_validation(Chooser *chooser, bool *judged, GError **error)
     return windows->single || windows->none || calibrate_on_validation(chooser, &stage, error);
 }
 
+/* Measurably better, or as good on average and measurably better at products new to the user. */
 static bool stands(const Chooser *chooser)
 {
     const Candidate *chosen = chooser->chosen, *baseline = chooser->best_baseline;
-    return chosen == baseline ||
-           (!chosen->absent && difference(chooser, chosen->test_any, baseline->test_any).low > 0);
+    if (chosen == baseline || chosen->absent)
+        return chosen == baseline;
+    Interval any = difference(chooser, chosen->test_any, baseline->test_any);
+    return any.low > 0 ||
+           (any.mean > 0 && difference(chooser, chosen->test_new, baseline->test_new).low > 0);
 }
 
 /* The best of several on one window is partly the luckiest: what does not beat the baseline on the

@@ -279,8 +279,9 @@ static bool judge_block(void *context, uint64_t begin, uint64_t end, unsigned wo
 {
     Judge *judge = context;
     Scratch *scratch = &judge->scratch[worker];
-    judge->fitted->learner->score_users(judge->fitted, judge->evaluation->user + begin,
-                                        (uint32_t)(end - begin), scratch->tile);
+    if (!judge->fitted->learner->score_users(judge->fitted, judge->evaluation->user + begin,
+                                             (uint32_t)(end - begin), scratch->tile, error))
+        return false;
     for (uint64_t at = begin; at < end; at++) {
         float *scores = scratch->tile + (at - begin) * judge->view->n_items;
         if (judge->options->calibration && calibration_reorders(judge->options->calibration))

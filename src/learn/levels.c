@@ -300,8 +300,8 @@ bool levels_score(const Levels *levels, uint32_t value, unsigned threads, float 
     if (!scoring.similar || !scoring.features || !scoring.liked)
         return false;
     const Fitted *als = levels->facts.als;
-    if (als)
-        als->learner->score_items(als, &value, 1, scoring.liked);
+    if (als && !als->learner->score_items(als, &value, 1, scoring.liked, error))
+        return false;
     for (uint64_t e = from->start[value]; e < from->start[value + (size_t)1]; e++)
         scoring.similar[from->item[e]] = from->value[e];
     return parallel_for(levels->n_users, USER_BLOCK, threads, score_block, &scoring, NULL, error);

@@ -208,20 +208,22 @@ static bool make_room(LevelDesk *desk, GError **error)
     return desk->rows.features != NULL;
 }
 
-static void describe_rows(const LevelDraw *draw, LevelDesk *desk)
+static bool describe_rows(const LevelDraw *draw, LevelDesk *desk, GError **error)
 {
     const LevelFacts *facts = &draw->moment->facts;
     DrawnUser *rows = &desk->rows;
     uint32_t n_features = level_features_count();
+    if (facts->als &&
+        !facts->als->learner->score_users(facts->als, &rows->user, 1, desk->liked, error))
+        return false;
     features_user_affinity(facts->state, rows->user, desk->affinity);
-    if (facts->als)
-        facts->als->learner->score_users(facts->als, &rows->user, 1, desk->liked);
     for (uint32_t r = 0; r < rows->n; r++) {
         uint32_t value = rows->value[r];
         level_features_write(facts, rows->user, value, &desk->affinity[value], desk->liked[value],
                              rows->features + (size_t)r * n_features);
     }
     features_clear_user_affinity(facts->state, rows->user, desk->affinity);
+    return true;
 }
 
 static bool draw_block(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
@@ -230,9 +232,8 @@ static bool draw_block(void *context, uint64_t begin, uint64_t end, unsigned wor
     LevelDesk *desk = &drawing->desks[worker];
     for (uint64_t u = begin; u < end; u++) {
         pick_values(drawing->draw, drawing->draw->users[u], &desk->rows);
-        if (!make_room(desk, error))
+        if (!make_room(desk, error) || !describe_rows(drawing->draw, desk, error))
             return false;
-        describe_rows(drawing->draw, desk);
         if (!drawing->visit(drawing->context, begin / DRAW_BLOCK, &desk->rows, error))
             return false;
     }

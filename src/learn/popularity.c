@@ -55,17 +55,18 @@ static Fitted *popularity_fit(const Dataset *view, const FitContext *context, GE
     return &popularity->fitted;
 }
 
-static void popularity_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
-                                   float *tile)
+static bool popularity_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
+                                   float *tile, GError **error)
 {
     const Popularity *popularity = (const Popularity *)fitted;
     for (uint32_t u = 0; u < n; u++)
         memcpy(tile + (size_t)u * fitted->n_items, popularity->score,
                fitted->n_items * sizeof(float));
+    return true;
 }
 
-static void popularity_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
-                                   float *scores)
+static bool popularity_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                                   float *scores, GError **error)
 {
     const Popularity *popularity = (const Popularity *)fitted;
     double sum = 0;
@@ -73,6 +74,7 @@ static void popularity_score_items(const Fitted *fitted, const uint32_t *items, 
         sum += popularity->score[items[i]];
     for (uint32_t user = 0; user < fitted->n_users; user++)
         scores[user] = (float)MIN(sum, FLT_MAX);
+    return true;
 }
 
 static bool popularity_save(const Fitted *fitted, SectionsWriter *writer, GError **error)

@@ -67,6 +67,11 @@ char quality_grade(const QualityReport *report, char **reason)
             report, "; no learner beat this simple baseline measurably on both holdout windows");
         return 'B';
     }
+    if (!(report->chosen->against.low > 0)) {
+        *reason = better(report, "; as good as the best simple baseline, and measurably better at "
+                                 "products new to the customer");
+        return 'B';
+    }
     if (!(chosen->hit_ci.mean >= HIT_MIN)) {
         *reason = better(report, ": better than every baseline, but few lists are hit");
         return 'B';

@@ -23,53 +23,72 @@ static float probability(float sum)
     return MAX(forest_probability(sum), CANDIDATE_MIN);
 }
 
-/* Fills one row of a tile for the user in row `row` of the desk. */
-static void rank_user(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t row, float *scores)
+/* Describes `n` items of the user last proposed to and adds up their leaves. */
+static bool sum_leaves(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t row,
+                       const uint32_t *items, uint32_t n, float *sums, GError **error)
 {
     uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
-    desk_propose(desk, ranked->recallers, ranked->state, user, row);
-    g_autofree float *features = g_new(float, (size_t)MAX(desk->n, 1) * n_features);
-    g_autofree float *sums = g_new(float, MAX(desk->n, 1));
-    desk_describe(desk, ranked->recallers, ranked->state, user, row, desk->item, desk->n, features);
-    forest_sum(ranked->forest, features, desk->n, n_features, sums);
+    g_autofree float *features = kept_new0((uint64_t)n * n_features, sizeof *features, error);
+    if (!features)
+        return false;
+    desk_describe(desk, ranked->recallers, ranked->state, user, row, items, n, features);
+    forest_sum(ranked->forest, features, n, n_features, sums);
+    return true;
+}
+
+/* Fills one row of a tile for the user in row `row` of the desk. */
+static bool rank_user(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t row, float *scores,
+                      GError **error)
+{
+    if (!desk_propose(desk, ranked->recallers, ranked->state, user, row, error))
+        return false;
+    g_autofree float *sums = kept_new0(desk->n, sizeof *sums, error);
+    if (!sums || !sum_leaves(ranked, desk, user, row, desk->item, desk->n, sums, error))
+        return false;
     memcpy(scores, ranked->rest, ranked->fitted.n_items * sizeof *scores);
     for (uint32_t i = 0; i < desk->n; i++)
         scores[desk->item[i]] = probability(sums[i]);
+    return true;
 }
 
-static void ranked_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+static bool rank_block(const Ranked *ranked, Desk *desk, const uint32_t *users, uint32_t n,
+                       float *tile, GError **error)
+{
+    if (!desk_score(desk, ranked->recallers, users, n, error))
+        return false;
+    for (uint32_t u = 0; u < n; u++) {
+        if (!rank_user(ranked, desk, users[u], u, tile + (size_t)u * ranked->fitted.n_items, error))
+            return false;
+    }
+    return true;
+}
+
+static bool ranked_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile,
+                               GError **error)
 {
     const Ranked *ranked = (const Ranked *)fitted;
     Desk *desk = desks_new(fitted->n_items, ranked->longest_history,
-                           MIN(n, desk_users(fitted->n_items)), 1, NULL);
-    if (!desk)
-        g_error("no memory to rank");
-    for (uint32_t from = 0; from < n; from += desk->n_users) {
-        uint32_t count = MIN(desk->n_users, n - from);
-        desk_score(desk, ranked->recallers, users + from, count);
-        for (uint32_t u = 0; u < count; u++)
-            rank_user(ranked, desk, users[from + u], u,
-                      tile + (size_t)(from + u) * fitted->n_items);
-    }
+                           MIN(n, desk_users(fitted->n_items)), 1, error);
+    bool good = desk != NULL;
+    for (uint32_t from = 0; from < n && good; from += desk->n_users)
+        good = rank_block(ranked, desk, users + from, MIN(desk->n_users, n - from),
+                          tile + (size_t)from * fitted->n_items, error);
     desks_free(desk, 1);
+    return good;
 }
 
-static void ranked_score_pairs(const Fitted *fitted, uint32_t user, const uint32_t *items,
-                               uint32_t n, float *scores)
+static bool ranked_score_pairs(const Fitted *fitted, uint32_t user, const uint32_t *items,
+                               uint32_t n, float *scores, GError **error)
 {
     const Ranked *ranked = (const Ranked *)fitted;
-    uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
-    Desk *desk = desks_new(fitted->n_items, ranked->longest_history, 1, 1, NULL);
-    if (!desk)
-        g_error("no memory to rank");
-    g_autofree float *features = g_new(float, (size_t)MAX(n, 1) * n_features);
-    desk_score(desk, ranked->recallers, &user, 1);
-    desk_propose(desk, ranked->recallers, ranked->state, user, 0);
-    desk_describe(desk, ranked->recallers, ranked->state, user, 0, items, n, features);
-    forest_sum(ranked->forest, features, n, n_features, scores);
-    for (uint32_t i = 0; i < n; i++)
+    Desk *desk = desks_new(fitted->n_items, ranked->longest_history, 1, 1, error);
+    bool good = desk && desk_score(desk, ranked->recallers, &user, 1, error) &&
+                desk_propose(desk, ranked->recallers, ranked->state, user, 0, error) &&
+                sum_leaves(ranked, desk, user, 0, items, n, scores, error);
+    for (uint32_t i = 0; i < n && good; i++)
         scores[i] = probability(scores[i]);
     desks_free(desk, 1);
+    return good;
 }
 
 #define USER_BLOCK 256u
@@ -81,6 +100,30 @@ typedef struct Audience {
     float features[USER_BLOCK * FEATURES_MAX];
     float sums[USER_BLOCK];
 } Audience;
+
+static void audience_free(Audience *audience)
+{
+    for (uint32_t r = 0; r < RECALLERS_MAX; r++)
+        g_free(audience->score[r]);
+    g_free(audience->similar);
+    g_free(audience);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Audience, audience_free)
+
+static Audience *audience_new(const Ranked *ranked, GError **error)
+{
+    g_autoptr(Audience) audience = g_new0(Audience, 1);
+    audience->similar = kept_new0(ranked->fitted.n_items, sizeof(float), error);
+    if (!audience->similar)
+        return NULL;
+    for (uint32_t r = 0; r < ranked->recallers->n; r++) {
+        audience->score[r] = kept_new0(ranked->fitted.n_users, sizeof(float), error);
+        if (!audience->score[r])
+            return NULL;
+    }
+    return g_steal_pointer(&audience);
+}
 
 static void write_row(const Ranked *ranked, const Audience *audience, uint32_t user, uint32_t item,
                       float *out)
@@ -98,14 +141,15 @@ static void write_row(const Ranked *ranked, const Audience *audience, uint32_t u
 }
 
 /* Adds to every user's score the probability of one product. */
-static void add_item(const Ranked *ranked, uint32_t item, Audience *audience, float *scores)
+static bool add_item(const Ranked *ranked, uint32_t item, Audience *audience, float *scores,
+                     GError **error)
 {
     const FeatureState *state = ranked->state;
     uint32_t n_features = features_count(state, ranked->recallers->n);
     for (uint32_t r = 0; r < ranked->recallers->n; r++) {
         const Fitted *fitted = ranked->recallers->fitted[r];
-        if (fitted)
-            fitted->learner->score_items(fitted, &item, 1, audience->score[r]);
+        if (fitted && !fitted->learner->score_items(fitted, &item, 1, audience->score[r], error))
+            return false;
     }
     for (uint64_t e = state->from.start[item]; e < state->from.start[item + 1]; e++)
         audience->similar[state->from.item[e]] = state->from.value[e];
@@ -119,22 +163,22 @@ static void add_item(const Ranked *ranked, uint32_t item, Audience *audience, fl
     }
     for (uint64_t e = state->from.start[item]; e < state->from.start[item + 1]; e++)
         audience->similar[state->from.item[e]] = 0;
+    return true;
 }
 
-static void ranked_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
-                               float *scores)
+static bool ranked_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                               float *scores, GError **error)
 {
     const Ranked *ranked = (const Ranked *)fitted;
-    g_autofree Audience *audience = g_new0(Audience, 1);
-    for (uint32_t r = 0; r < ranked->recallers->n; r++)
-        audience->score[r] = g_new(float, fitted->n_users);
-    audience->similar = g_new0(float, fitted->n_items);
+    g_autoptr(Audience) audience = audience_new(ranked, error);
+    if (!audience)
+        return false;
     memset(scores, 0, fitted->n_users * sizeof *scores);
-    for (uint32_t i = 0; i < n; i++)
-        add_item(ranked, items[i], audience, scores);
-    for (uint32_t r = 0; r < ranked->recallers->n; r++)
-        g_free(audience->score[r]);
-    g_free(audience->similar);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!add_item(ranked, items[i], audience, scores, error))
+            return false;
+    }
+    return true;
 }
 
 /* Popularity, scaled below every candidate. */
@@ -166,12 +210,14 @@ static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned wo
     Ranked *ranked = placing->ranked;
     Desk *desk = &placing->desks[worker];
     uint32_t n = (uint32_t)(end - begin), width = ranked->recallers->n * PLACES;
-    g_autofree uint32_t *users = g_new(uint32_t, n);
+    uint32_t users[DESK_USERS_MAX] = {0};
     for (uint32_t u = 0; u < n; u++)
         users[u] = (uint32_t)begin + u;
-    desk_score(desk, ranked->recallers, users, n);
+    if (!desk_score(desk, ranked->recallers, users, n, error))
+        return false;
     for (uint32_t u = 0; u < n; u++) {
-        desk_propose(desk, ranked->recallers, ranked->state, users[u], u);
+        if (!desk_propose(desk, ranked->recallers, ranked->state, users[u], u, error))
+            return false;
         memcpy(ranked->place + (size_t)users[u] * width, desk->place, width * sizeof(float));
     }
     return true;
@@ -236,11 +282,8 @@ static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError
     LessonOptions options = {.horizon = context->horizon > 0 ? context->horizon
                                                              : HORIZON_DAYS * US_PER_DAY};
     options.n_windows = lessons_windows(view, context->as_of, &options.horizon);
-    if (options.n_windows == 0) {
-        error_set(error, ERR_INVALID,
-                  "the purchases span too short a time to learn a ranking from");
-        return NULL;
-    }
+    options.by_lot = options.n_windows == 0;
+    options.n_windows = MAX(options.n_windows, 1);
     Ranked *ranked = ranked_new(view->n_users, view->n_items);
     g_autoptr(Fitted) fitted = &ranked->fitted;
     ranked->groupings = groupings_new(view, error);

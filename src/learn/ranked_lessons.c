@@ -20,6 +20,9 @@
 #define BOUGHT_MIN       50u
 #define LOT_STREAM       0x6c6f7473u
 #define NEGATIVES_STREAM 0x6e656761u
+#define ASIDE_STREAM     0x61736964u
+/* Of every user's products, where no time tells before from after. */
+#define ASIDE_SHARE      0.2
 #define SHARED_NAME      "ranked lessons"
 
 /* The lessons of one window. */
@@ -155,9 +158,9 @@ static bool lesson_grow(Lesson *lesson, uint32_t n, uint32_t n_features, GError 
 static bool teach_user(const Window *window, Desk *desk, uint32_t user, uint32_t row,
                        Lesson *lesson, GError **error)
 {
-    desk_propose(desk, window->recallers, window->state, user, row);
     g_auto(Picked) picked = {0};
-    if (!pick_all(&picked, desk, window, user, error))
+    if (!desk_propose(desk, window->recallers, window->state, user, row, error) ||
+        !pick_all(&picked, desk, window, user, error))
         return false;
     uint32_t n = picked.n, n_features = features_count(window->state, window->recallers->n);
     if (n == 0)
@@ -185,7 +188,8 @@ static bool teach_block(void *context, uint64_t begin, uint64_t end, unsigned wo
     const Window *window = context;
     Desk *desk = &window->desks[worker];
     uint64_t block = begin / window->block;
-    desk_score(desk, window->recallers, window->users + begin, (uint32_t)(end - begin));
+    if (!desk_score(desk, window->recallers, window->users + begin, (uint32_t)(end - begin), error))
+        return false;
     for (uint64_t at = begin; at < end; at++) {
         uint32_t user = window->users[at];
         /* by user, so that nobody is both learned from and judged by */
@@ -231,25 +235,37 @@ static bool teach_window(TaughtWindow *result, Window *window, const FitContext 
     if (!window->desks)
         return false;
     uint64_t n_blocks = (window->n_users + window->block - 1) / window->block;
-    window->taught = g_new0(Lesson, n_blocks + 1);
-    window->held = g_new0(Lesson, n_blocks + 1);
-    bool good = parallel_for(window->n_users, window->block, context->threads, teach_block, window,
-                             context->cancel, error);
-    keep(result->taught, window->taught, n_blocks);
-    keep(result->held, window->held, n_blocks);
+    window->taught = kept_new0(n_blocks, sizeof(Lesson), error);
+    window->held = window->taught ? kept_new0(n_blocks, sizeof(Lesson), error) : NULL;
+    bool good = window->held && parallel_for(window->n_users, window->block, context->threads,
+                                             teach_block, window, context->cancel, error);
+    keep(result->taught, window->taught, window->held ? n_blocks : 0);
+    keep(result->held, window->held, window->held ? n_blocks : 0);
     g_free(window->taught);
     g_free(window->held);
     desks_free(window->desks, window->threads);
     return good;
 }
 
-/* As of the window's beginning, with what was bought in the horizon after it. */
+/* What is known before the window, and what was bought in it. */
+static bool open_window(int64_t from, const Dataset *source, const FitContext *context,
+                        const LessonOptions *options, Dataset **view, Csr **bought, GError **error)
+{
+    if (!options->by_lot)
+        return (*view = dataset_before(source, from, error)) &&
+               (*bought = window_targets(source, from, from + options->horizon, error));
+    g_autoptr(Dataset) whole = dataset_before(source, from, error);
+    return whole && hold_out(whole, ASIDE_SHARE, context->seed ^ ASIDE_STREAM, view, bought, error);
+}
+
+/* As of the window's beginning. */
 static bool fill_window(TaughtWindow *result, const Dataset *source, const FitContext *context,
                         const LessonOptions *options, GError **error)
 {
     int64_t from = result->from;
-    g_autoptr(Dataset) view = dataset_before(source, from, error);
-    if (!view)
+    g_autoptr(Dataset) view = NULL;
+    g_autoptr(Csr) bought = NULL;
+    if (!open_window(from, source, context, options, &view, &bought, error))
         return false;
     if (view->rows.n == 0)
         return true;
@@ -263,10 +279,9 @@ static bool fill_window(TaughtWindow *result, const Dataset *source, const FitCo
     uint32_t n_users;
     double share = ROWS_MAX / ((double)view->n_users * ROWS_PER_USER * options->n_windows);
     g_autofree uint32_t *users = find_users(view, from, share, context->seed, &n_users, error);
-    g_autoptr(Csr) bought = window_targets(source, from, from + options->horizon, error);
     g_autoptr(Recallers) recallers = NULL;
     g_autoptr(FeatureState) state = NULL;
-    if (!users || !bought || !(recallers = recallers_fit(view, &at, error)) ||
+    if (!users || !(recallers = recallers_fit(view, &at, error)) ||
         !(state = feature_state_new(view, &how, error)))
         return false;
     result->n_features = features_count(state, recallers->n);
@@ -309,7 +324,7 @@ static void use_lessons(Lessons *lessons, GArray *used, const GArray *of_window)
 static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
                        const FitContext *context, const LessonOptions *options, GError **error)
 {
-    TaughtWindow *window = find_window(context, from, options);
+    TaughtWindow *window = options->by_lot ? NULL : find_window(context, from, options);
     bool is_known = window != NULL;
     if (!window)
         window = taught_window_new(from, options);
@@ -323,9 +338,9 @@ static bool add_window(Lessons *lessons, const Dataset *source, int64_t from,
 }
 
 /* The next fit of the same choice overlaps with this one. */
-static void share(const Lessons *lessons, const FitContext *context)
+static void share(const Lessons *lessons, const FitContext *context, bool by_lot)
 {
-    if (!context->shared)
+    if (!context->shared || by_lot)
         return;
     GPtrArray *kept = g_ptr_array_new_with_free_func(taught_window_unref);
     for (guint w = 0; w < lessons->windows->len; w++) {
@@ -343,12 +358,14 @@ Lessons *lessons_new(const Dataset *source, const FitContext *context, const Les
     lessons->taught = g_array_new(FALSE, FALSE, sizeof(Lesson));
     lessons->held = g_array_new(FALSE, FALSE, sizeof(Lesson));
     lessons->windows = g_ptr_array_new_with_free_func(taught_window_unref);
-    for (unsigned w = 1; w <= options->n_windows; w++) {
+    if (options->by_lot && !add_window(lessons, source, context->as_of, context, options, error))
+        return NULL;
+    for (unsigned w = 1; w <= options->n_windows && !options->by_lot; w++) {
         if (!add_window(lessons, source, context->as_of - w * options->horizon, context, options,
                         error))
             return NULL;
     }
-    share(lessons, context);
+    share(lessons, context, options->by_lot);
     if (lessons->n_bought < BOUGHT_MIN || lessons->taught->len == 0 || lessons->held->len == 0) {
         error_set(error, ERR_INVALID,
                   "too few purchases came after what is known of their buyers "

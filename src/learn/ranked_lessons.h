@@ -27,10 +27,12 @@ typedef struct Lessons {
 typedef struct LessonOptions {
     int64_t horizon; /* µs */
     unsigned n_windows;
+    bool by_lot; /* no window in time, but one of products put aside by lot: n_windows is 1 */
     const Groupings *groupings;
 } LessonOptions;
 
-/* How many windows there are before as_of; 0 when the data is too short. *horizon: how long one is,
+/* How many windows there are before as_of; 0 when the data is too short: then products are put
+ * aside by lot. *horizon: how long one is,
  * in: as long as wanted, out: as long as the data allows. */
 unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon);
 

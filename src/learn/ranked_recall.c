@@ -13,7 +13,6 @@
 
 /* Of one thread's scores. */
 #define TILE_BYTES (UINT64_C(24) << 20)
-#define TILE_USERS 64u
 
 static const Learner *const RECALLERS[] = {
     &learner_als,      &learner_ease,   &learner_item_knn,
@@ -71,7 +70,7 @@ void recallers_free(Recallers *recallers)
 uint32_t desk_users(uint32_t n_items)
 {
     uint64_t row = MAX(n_items, 1) * sizeof(float) * RECALLERS_MAX;
-    return (uint32_t)CLAMP(TILE_BYTES / row, 1, TILE_USERS);
+    return (uint32_t)CLAMP(TILE_BYTES / row, 1, DESK_USERS_MAX);
 }
 
 uint64_t desk_bytes(uint32_t n_items)
@@ -127,13 +126,15 @@ void desks_free(Desk *desks, unsigned threads)
     g_free(desks);
 }
 
-void desk_score(Desk *desk, const Recallers *recallers, const uint32_t *users, uint32_t n)
+bool desk_score(Desk *desk, const Recallers *recallers, const uint32_t *users, uint32_t n,
+                GError **error)
 {
     for (uint32_t r = 0; r < recallers->n; r++) {
         const Fitted *fitted = recallers->fitted[r];
-        if (fitted)
-            fitted->learner->score_users(fitted, users, n, desk->tile[r]);
+        if (fitted && !fitted->learner->score_users(fitted, users, n, desk->tile[r], error))
+            return false;
     }
+    return true;
 }
 
 static void propose(Desk *desk, uint32_t item)
@@ -158,10 +159,13 @@ static size_t propose_new(Desk *desk, const Scored *list, size_t n)
 }
 
 /* When the history fills the list: once more with it left out. The row keeps its scores. */
-static void propose_below_history(Desk *desk, const FeatureState *state, uint32_t user, float *row)
+static bool propose_below_history(Desk *desk, const FeatureState *state, uint32_t user, float *row,
+                                  GError **error)
 {
     uint64_t begin = state->pair_start[user], n = state->pair_start[user + 1] - begin;
-    g_autofree float *held = g_new(float, n);
+    g_autofree float *held = kept_new0(n, sizeof *held, error);
+    if (!held)
+        return false;
     for (uint64_t p = 0; p < n; p++) {
         held[p] = row[state->pair_item[begin + p]];
         row[state->pair_item[begin + p]] = -INFINITY;
@@ -170,6 +174,7 @@ static void propose_below_history(Desk *desk, const FeatureState *state, uint32_
     propose_new(desk, desk->best, found);
     for (uint64_t p = 0; p < n; p++)
         row[state->pair_item[begin + p]] = held[p];
+    return true;
 }
 
 /* A little below the scores themselves: a learner may add up in another order when asked about a
@@ -194,21 +199,23 @@ static void find_far_places(Desk *desk, const float *row, uint32_t n_items, floa
     }
 }
 
-static void propose_of(Desk *desk, const FeatureState *state, uint32_t user, float *row,
-                       float *place)
+static bool propose_of(Desk *desk, const FeatureState *state, uint32_t user, float *row,
+                       float *place, GError **error)
 {
     size_t n = topk_select(row, state->n_items, PLACE_LAST, desk->work, desk->best);
     find_places(desk->best, n, place);
     for (size_t i = 0; i < MIN(n, RECALLED) && desk->best[i].score > 0; i++)
         propose(desk, desk->best[i].index);
     bool is_whole = n < PLACE_LAST || desk->best[n - 1].score <= 0;
-    if (propose_new(desk, desk->best, n) < RECALLED && !is_whole)
-        propose_below_history(desk, state, user, row);
+    if (propose_new(desk, desk->best, n) < RECALLED && !is_whole &&
+        !propose_below_history(desk, state, user, row, error))
+        return false;
     find_far_places(desk, row, state->n_items, place);
+    return true;
 }
 
-void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
-                  uint32_t row)
+bool desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
+                  uint32_t row, GError **error)
 {
     desk->n = 0;
     desk->stamp++;
@@ -218,10 +225,11 @@ void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *st
     }
     memset(desk->place, 0, sizeof desk->place);
     for (uint32_t r = 0; r < recallers->n; r++) {
-        if (recallers->fitted[r])
-            propose_of(desk, state, user, desk->tile[r] + (size_t)row * state->n_items,
-                       desk->place[r]);
+        float *scores = desk->tile[r] + (size_t)row * state->n_items;
+        if (recallers->fitted[r] && !propose_of(desk, state, user, scores, desk->place[r], error))
+            return false;
     }
+    return true;
 }
 
 float place_of(const float *place, float score)

@@ -54,15 +54,18 @@ Desk *desks_new(uint32_t n_items, uint64_t longest_history, uint32_t n_users, un
 void desks_free(Desk *desks, unsigned threads);
 uint64_t desk_bytes(uint32_t n_items);
 
-/* Users a desk scores at a time. */
+#define DESK_USERS_MAX 64u
+
+/* Users a desk scores at a time, at most DESK_USERS_MAX. */
 uint32_t desk_users(uint32_t n_items);
 
-/* Fills the tiles for n ≤ n_users users. */
-void desk_score(Desk *desk, const Recallers *recallers, const uint32_t *users, uint32_t n);
+/* Fills the tiles for n ≤ n_users users. ERR_NO_MEMORY. */
+bool desk_score(Desk *desk, const Recallers *recallers, const uint32_t *users, uint32_t n,
+                GError **error);
 
-/* Finds candidates and places of the user in row `row` of the tiles. */
-void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
-                  uint32_t row);
+/* Finds candidates and places of the user in row `row` of the tiles. ERR_NO_MEMORY. */
+bool desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
+                  uint32_t row, GError **error);
 
 /* Writes features of the given items for the user last proposed to. */
 void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,

@@ -104,7 +104,8 @@ static void user_pairs(const Repeat *repeat, uint32_t user, uint64_t *from, uint
     *from = MIN(repeat->start[user], *to);
 }
 
-static void repeat_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+static bool repeat_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile,
+                               GError **error)
 {
     const Repeat *repeat = (const Repeat *)fitted;
     for (uint32_t u = 0; u < n; u++) {
@@ -117,6 +118,7 @@ static void repeat_score_users(const Fitted *fitted, const uint32_t *users, uint
                 scores[repeat->column[e]] += repeat->value[e];
         }
     }
+    return true;
 }
 
 /* Adds to every user's score the personal counts of those items that are in [first, first +
@@ -144,8 +146,8 @@ static void add_personal(const Repeat *repeat, const uint32_t *items, uint32_t n
     }
 }
 
-static void repeat_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
-                               float *scores)
+static bool repeat_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                               float *scores, GError **error)
 {
     const Repeat *repeat = (const Repeat *)fitted;
     float popular = 0;
@@ -155,6 +157,7 @@ static void repeat_score_items(const Fitted *fitted, const uint32_t *items, uint
         scores[user] = popular;
     for (uint64_t first = 0; first < fitted->n_items; first += WANTED_ITEMS)
         add_personal(repeat, items, n, (uint32_t)first, scores);
+    return true;
 }
 
 static bool repeat_save(const Fitted *fitted, SectionsWriter *writer, GError **error)

@@ -52,8 +52,8 @@ static void add_row(const SparseRows *rows, uint32_t row, float weight, float *s
     }
 }
 
-void sparse_product_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
-                                float *tile)
+bool sparse_product_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
+                                float *tile, GError **error)
 {
     const SparseProduct *product = (const SparseProduct *)fitted;
     const SparseRows *left = &product->left;
@@ -68,6 +68,7 @@ void sparse_product_score_users(const Fitted *fitted, const uint32_t *users, uin
         }
         clip(scores, fitted->n_items);
     }
+    return true;
 }
 
 /* Adds to wanted[k - first_row] what row k has of those items that are in [first, first +
@@ -120,8 +121,8 @@ static void add_left(const SparseRows *left, uint32_t first_row, uint32_t n_rows
     }
 }
 
-void sparse_product_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
-                                float *scores)
+bool sparse_product_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                                float *scores, GError **error)
 {
     const SparseProduct *product = (const SparseProduct *)fitted;
     const SparseRows *right = &product->right;
@@ -134,6 +135,7 @@ void sparse_product_score_items(const Fitted *fitted, const uint32_t *items, uin
         add_left(&product->left, (uint32_t)row, n_rows, wanted, scores);
     }
     clip(scores, fitted->n_users);
+    return true;
 }
 
 static bool save_rows(const SparseRows *rows, const char *side, SectionsWriter *writer,

@@ -31,10 +31,10 @@ Fitted *sparse_product_new(const Learner *learner, Csr *takes_left, Csr *takes_r
 
 /* The members of Learner. A score is at most FLT_MAX; a value of a damaged file that is no number
  * scores 0. */
-void sparse_product_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
-                                float *tile);
-void sparse_product_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
-                                float *scores);
+bool sparse_product_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
+                                float *tile, GError **error);
+bool sparse_product_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
+                                float *scores, GError **error);
 bool sparse_product_save(const Fitted *fitted, SectionsWriter *writer, GError **error);
 void sparse_product_free(Fitted *fitted);
 

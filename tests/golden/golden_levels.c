@@ -27,6 +27,7 @@
 #include "learn/learner.h"
 #include "learn/levels.h"
 #include "math/topk.h"
+#include "order_lines.h"
 
 extern const Learner learner_ranked;
 
@@ -39,7 +40,6 @@ extern const Learner learner_ranked;
 #define CAPTURED_MIN 0.575
 #define MEDIAN_MAX   0.15
 
-enum { INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY, DATE, PRICE, CUSTOMER, COUNTRY, N_FIELDS };
 enum { TYPE, COLOUR, MATERIAL, SET, PRICE_BAND, COLUMNS };
 
 static const char *const NAMES[] = {"type", "colour", "material", "set", "price_band"};
@@ -53,121 +53,6 @@ static const char *const MATERIALS[] = {"GLASS", "WOOD",    "WOODEN", "METAL", "
                                         "PAPER", "ZINC",    "ENAMEL", "FELT",  "TIN",
                                         "WIRE",  "CRYSTAL", NULL};
 static const char *const SETS[] = {"SET", "PACK", "PAIR", NULL};
-
-static void fail(const char *what, const GError *error)
-{
-    fprintf(stderr, "golden_levels: %s: %s\n", what, error ? error->message : "");
-    exit(2);
-}
-
-/* ---- the shop ---- */
-
-/* Splits a CSV line in place. */
-static size_t split_fields(char *line, char **field)
-{
-    size_t n = 0;
-    for (char *at = line; n < N_FIELDS; at++) {
-        char *to = at;
-        bool quoted = *at == '"';
-        field[n++] = to;
-        at += quoted;
-        for (; *at && *at != '\n' && *at != '\r' && (quoted || *at != ','); at++) {
-            if (quoted && *at == '"' && *++at != '"') {
-                quoted = false;
-                at--;
-                continue;
-            }
-            *to++ = *at;
-        }
-        bool last = *at != ',';
-        *to = '\0';
-        if (last)
-            break;
-    }
-    return n;
-}
-
-static bool is_product(char *code)
-{
-    size_t digits = 0;
-    for (char *c = code; *c; c++)
-        *c = (char)toupper((unsigned char)*c);
-    while (digits < 5 && isdigit((unsigned char)code[digits]))
-        digits++;
-    size_t letters = strspn(code + digits, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    return digits == 5 && code[digits + letters] == '\0';
-}
-
-/* Purchases and returns of known customers. */
-static bool is_line(char **field)
-{
-    return *field[CUSTOMER] && atof(field[PRICE]) > 0 && is_product(field[STOCK_CODE]);
-}
-
-/* An order line; the texts belong to the shop. */
-typedef struct Line {
-    const char *user, *order, *item;
-    int64_t time;
-    float quantity, price;
-} Line;
-
-typedef struct Shop {
-    GArray *lines;    /* of Line */
-    GPtrArray *items; /* distinct, with the first description and price */
-    GArray *price;    /* of float, by item */
-    GPtrArray *users; /* distinct */
-    GHashTable *seen;
-    GStringChunk *text;
-} Shop;
-
-static void add_line(Shop *shop, char **field)
-{
-    field[CUSTOMER][strcspn(field[CUSTOMER], ".")] = '\0';
-    g_autofree char *moment = g_strdup_printf("%.10sT%sZ", field[DATE], field[DATE] + 11);
-    g_autofree char *user = g_strdup_printf("u%s", field[CUSTOMER]);
-    Line line = {.user = g_string_chunk_insert_const(shop->text, user),
-                 .order = g_string_chunk_insert_const(shop->text, field[INVOICE]),
-                 .item = g_string_chunk_insert_const(shop->text, field[STOCK_CODE]),
-                 .quantity = (float)atof(field[QUANTITY]),
-                 .price = (float)atof(field[PRICE])};
-    if (!clock_parse(moment, &line.time))
-        fail(moment, NULL);
-    if (g_hash_table_add(shop->seen, (char *)line.user))
-        g_ptr_array_add(shop->users, (char *)line.user);
-    if (g_hash_table_add(shop->seen, (char *)line.item)) {
-        g_ptr_array_add(shop->items, (char *)line.item);
-        g_ptr_array_add(shop->items, g_string_chunk_insert_const(shop->text, field[DESCRIPTION]));
-        g_array_append_val(shop->price, line.price);
-    }
-    g_array_append_val(shop->lines, line);
-}
-
-static void read_shop(FILE *file, Shop *shop)
-{
-    char *line = NULL, *field[N_FIELDS];
-    size_t capacity = 0;
-    *shop = (Shop){.lines = g_array_new(FALSE, FALSE, sizeof(Line)),
-                   .items = g_ptr_array_new(),
-                   .price = g_array_new(FALSE, FALSE, sizeof(float)),
-                   .users = g_ptr_array_new(),
-                   .seen = g_hash_table_new(g_direct_hash, g_direct_equal),
-                   .text = g_string_chunk_new(1 << 16)};
-    while (getline(&line, &capacity, file) > 0) {
-        if (split_fields(line, field) == N_FIELDS && is_line(field))
-            add_line(shop, field);
-    }
-    free(line);
-}
-
-static void shop_clear(Shop *shop)
-{
-    g_array_unref(shop->lines);
-    g_ptr_array_unref(shop->items);
-    g_array_unref(shop->price);
-    g_ptr_array_unref(shop->users);
-    g_hash_table_unref(shop->seen);
-    g_string_chunk_free(shop->text);
-}
 
 /* Those of the words that are in the list, with '|' between them; NULL when none is. */
 static char *words_in(char *const *words, const char *const *list)
@@ -188,74 +73,35 @@ static const char *last_word(char *const *words)
     return last;
 }
 
-static void set_cell(DatasetBuilder *builder, uint32_t item, size_t column, const char *text)
+static void set_cell(AttributesBuilder *attributes, uint32_t item, size_t column, const char *text)
 {
-    if (!attributes_builder_set(dataset_builder_item_attributes(builder), item, column, text,
-                                text ? strlen(text) : 0, NAN, NULL))
-        fail("attributes", NULL);
+    if (!attributes_builder_set(attributes, item, column, text, text ? strlen(text) : 0, NAN, NULL))
+        golden_fail("attributes", NULL);
 }
 
-static void describe(DatasetBuilder *builder, uint32_t item, const char *description, float price)
+static void describe(AttributesBuilder *attributes, uint32_t item, const Row *first)
 {
-    g_auto(GStrv) words = g_strsplit_set(description, " ,.-/'&", -1);
+    g_auto(GStrv) words = g_strsplit_set(first->text, " ,.-/'&", -1);
     g_autofree char *colour = words_in(words, COLOURS), *material = words_in(words, MATERIALS);
     g_autofree char *set = words_in(words, SETS);
-    set_cell(builder, item, TYPE, last_word(words));
-    set_cell(builder, item, COLOUR, colour);
-    set_cell(builder, item, MATERIAL, material);
-    set_cell(builder, item, SET, set ? "set" : "single");
-    set_cell(builder, item, PRICE_BAND,
+    set_cell(attributes, item, TYPE, last_word(words));
+    set_cell(attributes, item, COLOUR, colour);
+    set_cell(attributes, item, MATERIAL, material);
+    set_cell(attributes, item, SET, set ? "set" : "single");
+    float price = first->price;
+    set_cell(attributes, item, PRICE_BAND,
              price < 1   ? "under 1"
              : price < 3 ? "1 to 3"
              : price < 8 ? "3 to 8"
                          : "8 and more");
 }
 
-static void add_events(DatasetBuilder *builder, const Shop *shop)
-{
-    for (guint i = 0; i < shop->lines->len; i++) {
-        const Line *line = &g_array_index(shop->lines, Line, i);
-        EventRow row = {.user = line->user,
-                        .item = line->item,
-                        .order = line->order,
-                        .user_length = (uint32_t)strlen(line->user),
-                        .item_length = (uint32_t)strlen(line->item),
-                        .order_length = (uint32_t)strlen(line->order),
-                        .time = line->time,
-                        .quantity = line->quantity,
-                        .price = line->price};
-        if (!dataset_builder_add_events(builder, &row, 1, NULL))
-            fail("events", NULL);
-    }
-}
-
 static Dataset *load(FILE *file)
 {
-    g_autoptr(GError) error = NULL;
-    Shop shop;
-    read_shop(file, &shop);
-    DatasetOptions options = {.now = INT64_C(1400000000) * US_PER_SECOND,
-                              .from = INT64_MIN,
-                              .to = INT64_MAX,
-                              .has_order = true,
-                              .has_price = true};
-    g_autoptr(DatasetBuilder) builder =
-        dataset_builder_new(&options, attributes_builder_new(COLUMNS, NAMES, KINDS, SEPARATORS),
-                            attributes_builder_new(0, NULL, NULL, NULL));
-    for (guint i = 0; i < shop.price->len; i++) {
-        const char *code = shop.items->pdata[2 * (size_t)i];
-        uint32_t item = dataset_builder_add_item(builder, code, strlen(code), NULL);
-        describe(builder, item, shop.items->pdata[2 * (size_t)i + 1],
-                 g_array_index(shop.price, float, i));
-    }
-    for (guint i = 0; i < shop.users->len; i++)
-        dataset_builder_add_user(builder, shop.users->pdata[i], strlen(shop.users->pdata[i]), NULL);
-    add_events(builder, &shop);
-    Dataset *dataset = dataset_builder_finish(builder, NULL, &error);
-    if (!dataset)
-        fail("build", error);
-    shop_clear(&shop);
-    return dataset;
+    const RowColumns columns = {COLUMNS, NAMES, KINDS, SEPARATORS, describe};
+    g_auto(Rows) rows = {0};
+    order_lines_read(file, true, &rows);
+    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns});
 }
 
 /* ---- what was bought ---- */
@@ -274,7 +120,7 @@ static Window window_open(const Dataset *raw, int64_t from)
     window.scope = window.view ? scope_new(window.view, from, NULL) : NULL;
     window.targets = window.scope ? window_targets(raw, from, from + WINDOW, NULL) : NULL;
     if (!window.targets)
-        fail("window", NULL);
+        golden_fail("window", NULL);
     return window;
 }
 
@@ -365,7 +211,7 @@ static Levels *fit(const Dataset *raw, int64_t as_of, uint64_t seed, double *sec
     Levels *levels;
     int64_t started = clock_ticks_ns();
     if (!levels_fit(raw, &options, &levels, &report, &error) || !levels)
-        fail("fit", error);
+        golden_fail("fit", error);
     *seconds = (double)(clock_ticks_ns() - started) / 1e9;
     printf("fit %.1f s; its own report: %s\n", *seconds, report ? report : "none");
     return levels;
@@ -384,7 +230,7 @@ static uint32_t number_of(const Levels *levels, const Window *window, const Colu
     const char *text = ids_get(column->values, value, &length);
     uint32_t number = levels_find(levels, column->name, text, length, items, n);
     if (number == LEVELS_NONE)
-        fail("a value is not known", NULL);
+        golden_fail("a value is not known", NULL);
     return number;
 }
 
@@ -420,7 +266,7 @@ static Judgement judge_column(const Levels *levels, const Window *window, const 
     for (uint32_t i = 0; i < n && best[i].score >= 30; i++) {
         uint32_t number = number_of(levels, window, column, best[i].index);
         if (!levels_score(levels, number, 0, scores, &error))
-            fail("score", error);
+            golden_fail("score", error);
         g_autofree uint8_t *bought = find_buyers(window, column, best[i].index);
         Figures figures = judge(window, scores, bought);
         print_value(column, best[i].index, &figures);
@@ -457,7 +303,7 @@ static Products fit_products(const Dataset *raw, const Window *window, uint64_t 
         fitted_free(products.fitted);
         products.fitted = learner_ranked.fit(when.view, &context, &error);
         if (!products.fitted)
-            fail("ranker", error);
+            golden_fail("ranker", error);
         CalibrateMoment moment = {products.fitted, when.view, when.scope, when.targets};
         g_autoptr(Samples) samples = samples_new(&moment, &options, &error);
         bool good =
@@ -465,7 +311,7 @@ static Products fit_products(const Dataset *raw, const Window *window, uint64_t 
             (at < now ? calibration_fit(&moment, samples, &products.calibration, &error)
                       : calibration_aim(products.calibration, &moment, samples, &options, &error));
         if (!good || !products.calibration)
-            fail("calibration", error);
+            golden_fail("calibration", error);
         window_close(&when);
     }
     return products;
@@ -484,7 +330,8 @@ static void sum_products(const Products *products, const Window *window, const C
     memset(scores, 0, window->view->n_users * sizeof *scores);
     for (size_t i = 0; i < n && best[i].score > 0; i++) {
         uint32_t item = best[i].index;
-        products->fitted->learner->score_items(products->fitted, &item, 1, one);
+        if (!products->fitted->learner->score_items(products->fitted, &item, 1, one, NULL))
+            golden_fail("score", NULL);
         calibration_map_users(products->calibration, item, one, window->view->n_users);
         for (uint32_t user = 0; user < window->view->n_users; user++)
             scores[user] += one[user];
@@ -518,16 +365,13 @@ static void judge_sums(const Dataset *raw, const Window *window, uint64_t seed)
 int main(int argc, char **argv)
 {
     error_init();
-    FILE *file = argc > 1 && strcmp(argv[1], "-") != 0 ? fopen(argv[1], "r") : stdin;
-    if (!file) {
-        perror(argv[1]);
-        return 2;
-    }
-    int64_t from;
-    if (!clock_parse(argc > 3 ? argv[3] : TEST_FROM, &from))
-        fail("no date", NULL);
+    FILE *file = input_open(argc > 1 ? argv[1] : NULL);
+    if (!file)
+        golden_fail(argv[1], NULL);
+    int64_t from = moment_of_text(argc > 3 ? argv[3] : TEST_FROM);
     uint64_t seed = argc > 4 ? (uint64_t)atoll(argv[4]) : 1;
     g_autoptr(Dataset) raw = load(file);
+    input_close(file);
     Window window = window_open(raw, from);
     double seconds;
     g_autoptr(Levels) levels = fit(raw, from, seed, &seconds);

@@ -8,7 +8,6 @@
  * was bought. Best sellers are those of the weeks before. Ends with status 1 when a figure falls
  * below what was reached by more than another seed explains, or a probability is off by more than
  * is promised. */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include "learn/evaluate.h"
 #include "learn/learner.h"
 #include "math/topk.h"
+#include "order_lines.h"
 
 extern const Learner learner_ranked;
 
@@ -43,188 +43,20 @@ extern const Learner learner_ranked;
 #define ECE_MAX      0.03
 #define MEDIAN_MAX   0.15
 
-enum { INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY, DATE, PRICE, CUSTOMER, COUNTRY, N_FIELDS };
-
-/* A merged order line. */
-typedef struct Line {
-    char *user, *order, *item;
-    int64_t time;
-    double quantity, price;
-    char *description;
-} Line;
-
-typedef struct Lines {
-    GArray *list;      /* of Line */
-    GHashTable *index; /* "user order item" to its place + 1 */
-    GStringChunk *text;
-} Lines;
-
-static void fail(const char *what, const GError *error)
+static void describe(AttributesBuilder *attributes, uint32_t item, const Row *first)
 {
-    fprintf(stderr, "golden_ranked: %s: %s\n", what, error ? error->message : "");
-    exit(2);
-}
-
-/* Splits a CSV line in place. */
-static size_t split_fields(char *line, char **field)
-{
-    size_t n = 0;
-    for (char *at = line; n < N_FIELDS; at++) {
-        char *to = at;
-        bool quoted = *at == '"';
-        field[n++] = to;
-        at += quoted;
-        for (; *at && *at != '\n' && *at != '\r' && (quoted || *at != ','); at++) {
-            if (quoted && *at == '"' && *++at != '"') {
-                quoted = false;
-                at--;
-                continue;
-            }
-            *to++ = *at;
-        }
-        bool last = *at != ',';
-        *to = '\0';
-        if (last)
-            break;
-    }
-    return n;
-}
-
-static bool is_product(char *code)
-{
-    size_t digits = 0;
-    for (char *c = code; *c; c++)
-        *c = (char)toupper((unsigned char)*c);
-    while (digits < 5 && isdigit((unsigned char)code[digits]))
-        digits++;
-    size_t letters = strspn(code + digits, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    return digits == 5 && code[digits + letters] == '\0';
-}
-
-static bool is_clean(char **field)
-{
-    return *field[CUSTOMER] && *field[INVOICE] != 'C' && atof(field[QUANTITY]) > 0 &&
-           atof(field[PRICE]) > 0 && is_product(field[STOCK_CODE]);
-}
-
-static int64_t parse_time(const char *text)
-{
-    g_autofree char *moment = g_strdup_printf("%.10sT%sZ", text, text + 11);
-    int64_t us;
-    if (!clock_parse(moment, &us)) {
-        fprintf(stderr, "golden_ranked: no time: %s\n", text);
-        exit(2);
-    }
-    return us;
-}
-
-static void add_line(Lines *lines, char **field)
-{
-    field[CUSTOMER][strcspn(field[CUSTOMER], ".")] = '\0';
-    g_autofree char *key =
-        g_strdup_printf("%s %s %s", field[CUSTOMER], field[INVOICE], field[STOCK_CODE]);
-    size_t place = GPOINTER_TO_SIZE(g_hash_table_lookup(lines->index, key));
-    if (place > 0) {
-        g_array_index(lines->list, Line, place - 1).quantity += atof(field[QUANTITY]);
-        return;
-    }
-    Line line = {.user = g_string_chunk_insert_const(lines->text, field[CUSTOMER]),
-                 .order = g_string_chunk_insert_const(lines->text, field[INVOICE]),
-                 .item = g_string_chunk_insert_const(lines->text, field[STOCK_CODE]),
-                 .time = parse_time(field[DATE]),
-                 .quantity = atof(field[QUANTITY]),
-                 .price = atof(field[PRICE]),
-                 .description = g_string_chunk_insert_const(lines->text, field[DESCRIPTION])};
-    g_array_append_val(lines->list, line);
-    g_hash_table_insert(lines->index, g_steal_pointer(&key), GSIZE_TO_POINTER(lines->list->len));
-}
-
-static void read_lines(FILE *file, Lines *lines)
-{
-    char *line = NULL, *field[N_FIELDS];
-    size_t capacity = 0;
-    lines->list = g_array_new(FALSE, FALSE, sizeof(Line));
-    lines->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    lines->text = g_string_chunk_new(1 << 16);
-    while (getline(&line, &capacity, file) > 0) {
-        if (split_fields(line, field) == N_FIELDS && is_clean(field))
-            add_line(lines, field);
-    }
-    free(line);
-}
-
-static void lines_clear(Lines *lines)
-{
-    g_array_unref(lines->list);
-    g_hash_table_unref(lines->index);
-    g_string_chunk_free(lines->text);
-}
-
-static void add_events(DatasetBuilder *builder, const Lines *lines)
-{
-    g_autoptr(GError) error = NULL;
-    for (guint i = 0; i < lines->list->len; i++) {
-        const Line *line = &g_array_index(lines->list, Line, i);
-        EventRow row = {.user = line->user,
-                        .item = line->item,
-                        .order = line->order,
-                        .user_length = (uint32_t)strlen(line->user),
-                        .item_length = (uint32_t)strlen(line->item),
-                        .order_length = (uint32_t)strlen(line->order),
-                        .time = line->time,
-                        .quantity = (float)line->quantity,
-                        .price = (float)line->price};
-        if (!dataset_builder_add_events(builder, &row, 1, &error))
-            fail("add", error);
-    }
-}
-
-/* Products and customers in order of first appearance. */
-static void add_ids(DatasetBuilder *builder, const Lines *lines)
-{
-    /* two sets: a customer's number may be a product's code, and equal text is one pointer */
-    g_autoptr(GHashTable) items = g_hash_table_new(g_direct_hash, g_direct_equal);
-    g_autoptr(GHashTable) users = g_hash_table_new(g_direct_hash, g_direct_equal);
-    for (guint i = 0; i < lines->list->len; i++) {
-        const Line *line = &g_array_index(lines->list, Line, i);
-        if (g_hash_table_add(items, line->item)) {
-            uint32_t item = dataset_builder_add_item(builder, line->item, strlen(line->item), NULL);
-            attributes_builder_set(dataset_builder_item_attributes(builder), item, 0,
-                                   line->description, strlen(line->description), NAN, NULL);
-        }
-        if (g_hash_table_add(users, line->user))
-            dataset_builder_add_user(builder, line->user, strlen(line->user), NULL);
-    }
-}
-
-static Dataset *build(const Lines *lines)
-{
-    g_autoptr(GError) error = NULL;
-    DatasetOptions options = {.now = INT64_C(1400000000) * US_PER_SECOND,
-                              .from = INT64_MIN,
-                              .to = INT64_MAX,
-                              .has_order = true,
-                              .has_price = true};
-    static const char *const names[] = {"description"};
-    static const ColumnKind kinds[] = {COLUMN_TEXT};
-    g_autoptr(DatasetBuilder) builder =
-        dataset_builder_new(&options, attributes_builder_new(1, names, kinds, NULL),
-                            attributes_builder_new(0, NULL, NULL, NULL));
-    add_ids(builder, lines);
-    add_events(builder, lines);
-    Dataset *dataset = dataset_builder_finish(builder, NULL, &error);
-    if (!dataset)
-        fail("build", error);
-    return dataset;
+    if (!attributes_builder_set(attributes, item, 0, first->text, strlen(first->text), NAN, NULL))
+        golden_fail("attributes", NULL);
 }
 
 static Dataset *load(FILE *file)
 {
-    Lines lines;
-    read_lines(file, &lines);
-    Dataset *dataset = build(&lines);
-    lines_clear(&lines);
-    return dataset;
+    static const char *const names[] = {"description"};
+    static const ColumnKind kinds[] = {COLUMN_TEXT};
+    const RowColumns columns = {1, names, kinds, NULL, describe};
+    g_auto(Rows) rows = {0};
+    order_lines_read(file, false, &rows);
+    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns});
 }
 
 typedef struct Window {
@@ -241,18 +73,13 @@ static Window window_open_at(const Dataset *raw, int64_t from)
     window.scope = window.view ? scope_new(window.view, from, &error) : NULL;
     window.targets = window.scope ? window_targets(raw, from, from + WINDOW, &error) : NULL;
     if (!window.targets)
-        fail("window", error);
+        golden_fail("window", error);
     return window;
 }
 
 static Window window_open(const Dataset *raw, const char *from_text)
 {
-    int64_t from;
-    if (!clock_parse(from_text, &from)) {
-        fprintf(stderr, "golden_ranked: no date: %s\n", from_text);
-        exit(2);
-    }
-    return window_open_at(raw, from);
+    return window_open_at(raw, moment_of_text(from_text));
 }
 
 static void window_close(Window *window)
@@ -271,7 +98,7 @@ static double report_ndcg(const Fitted *fitted, const Window *window,
     g_autoptr(Evaluation) judged =
         evaluate(fitted, window->view, window->scope, window->targets, &options, &error);
     if (!judged)
-        fail("evaluate", error);
+        golden_fail("evaluate", error);
     printf("NDCG@10 %s: %.4f [%.3f, %.3f], recall_min %.3f, coverage %.3f\n",
            only_new ? "new" : "any", judged->ndcg_ci.mean, judged->ndcg_ci.low,
            judged->ndcg_ci.high, judged->recall_min_ci.mean, judged->coverage);
@@ -336,7 +163,8 @@ static bool report_audiences(const Fitted *fitted, const Window *window)
     g_autofree float *scores = g_new(float, fitted->n_users);
     AudienceFigures mean = {0};
     for (uint32_t i = 0; i < n; i++) {
-        fitted->learner->score_items(fitted, &best[i].index, 1, scores);
+        if (!fitted->learner->score_items(fitted, &best[i].index, 1, scores, NULL))
+            golden_fail("score", NULL);
         AudienceFigures figures = judge_audience(window, scores, best[i].index);
         add_figures(&mean, &figures);
     }
@@ -354,7 +182,7 @@ static Fitted *fit(const Dataset *raw, const Window *window, uint64_t seed, FitS
     int64_t started = clock_ticks_ns();
     Fitted *fitted = learner_ranked.fit(window->view, &context, &error);
     if (!fitted)
-        fail("fit", error);
+        golden_fail("fit", error);
     printf("seed %" G_GUINT64_FORMAT ", fit %.1f s\n", seed,
            (double)(clock_ticks_ns() - started) / 1e9);
     return fitted;
@@ -376,7 +204,7 @@ static Calibration *calibrate(const Dataset *raw, const Window *window, uint64_t
     g_autoptr(Samples) samples = samples_new(&moment, &options, &error);
     Calibration *calibration = NULL;
     if (!samples || !calibration_fit(&moment, samples, &calibration, &error) || !calibration)
-        fail("calibrate", error);
+        golden_fail("calibrate", error);
     return calibration;
 }
 
@@ -400,10 +228,10 @@ static bool report_probabilities(Calibration *calibration, const Fitted *fitted,
     json_writer_init(&json, &text);
     if (!samples || !calibration_aim(calibration, &moment, samples, &options, &error) ||
         !calibration_report(calibration, &moment, samples, &options, &json, &error))
-        fail("report", error);
+        golden_fail("report", error);
     g_autoptr(cJSON) report = json_parse(buffer_text(&text), text.length, &error);
     if (!report)
-        fail("report", error);
+        golden_fail("report", error);
     const cJSON *lists = json_member(report, "lists"), *best = json_member(report, "best_sellers");
     double ece = json_member_number(lists, "ece", 1);
     double median = json_member_number(best, "median_error", 1);
@@ -419,13 +247,12 @@ static bool report_probabilities(Calibration *calibration, const Fitted *fitted,
 int main(int argc, char **argv)
 {
     error_init();
-    FILE *file = argc > 1 && strcmp(argv[1], "-") != 0 ? fopen(argv[1], "r") : stdin;
-    if (!file) {
-        perror(argv[1]);
-        return 2;
-    }
+    FILE *file = input_open(argc > 1 ? argv[1] : NULL);
+    if (!file)
+        golden_fail(argv[1], NULL);
     uint64_t seed = argc > 3 ? (uint64_t)atoll(argv[3]) : 1;
     g_autoptr(Dataset) raw = load(file);
+    input_close(file);
     g_autoptr(FitShared) shared = fit_shared_new();
     Window window = window_open(raw, argc > 2 ? argv[2] : TEST_FROM);
     Window before = window_open_at(raw, window.scope->anchor - WINDOW);

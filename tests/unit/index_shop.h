@@ -59,14 +59,15 @@ static inline int64_t shop_day(double day)
     return INT64_C(1300000000) * US_PER_SECOND + (int64_t)(day * (double)US_PER_DAY);
 }
 
-static inline void planned_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
-                                       float *tile)
+static inline bool planned_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
+                                       float *tile, GError **error)
 {
     const Planned *planned = (const Planned *)fitted;
     for (uint32_t u = 0; u < n; u++)
         memcpy(tile + (size_t)u * fitted->n_items,
                planned->scores + (size_t)users[u] * fitted->n_items,
                fitted->n_items * sizeof(float));
+    return true;
 }
 
 static inline bool planned_save(const Fitted *fitted, SectionsWriter *writer, GError **error)

@@ -102,7 +102,7 @@ static inline float *all_scores(const Fitted *fitted)
     for (uint32_t user = 0; user < fitted->n_users; user++)
         users[user] = user;
     float *tile = g_new(float, (size_t)fitted->n_users * fitted->n_items);
-    fitted->learner->score_users(fitted, users, fitted->n_users, tile);
+    assert_true(fitted->learner->score_users(fitted, users, fitted->n_users, tile, NULL));
     return tile;
 }
 
@@ -119,7 +119,7 @@ static inline void expect_items_as_users(const Fitted *fitted)
     g_autofree float *scores = all_scores(fitted);
     g_autofree float *column = g_new(float, fitted->n_users);
     for (uint32_t item = 0; item < fitted->n_items; item++) {
-        fitted->learner->score_items(fitted, &item, 1, column);
+        assert_true(fitted->learner->score_items(fitted, &item, 1, column, NULL));
         for (uint32_t user = 0; user < fitted->n_users; user++)
             assert_float_equal(column[user], scores[(size_t)user * fitted->n_items + item],
                                1e-5 * (1 + fabs(column[user])));

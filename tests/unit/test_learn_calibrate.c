@@ -22,12 +22,14 @@ static float score(uint32_t user, uint32_t item)
     return (float)(0.2 * pow(chance(user, item), 0.7));
 }
 
-static void score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+static bool score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile,
+                        GError **error)
 {
     for (uint32_t u = 0; u < n; u++) {
         for (uint32_t item = 0; item < ITEMS; item++)
             tile[u * ITEMS + item] = score(users[u], item);
     }
+    return true;
 }
 
 static const Learner probable = {
@@ -192,7 +194,7 @@ static void every_way_to_ask_gives_one_answer(void **state) /* F20 */
     aim(calibration, &setting);
     for (uint32_t user = 0; user < 20; user++) {
         float row[ITEMS];
-        score_users(&setting.fitted, &user, 1, row);
+        score_users(&setting.fitted, &user, 1, row, NULL);
         calibration_map_items(calibration, row);
         for (uint32_t item = 0; item < ITEMS; item++) {
             float column = score(user, item);

@@ -10,12 +10,14 @@ typedef struct Told {
     const float *scores; /* n_users × n_items */
 } Told;
 
-static void told_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile)
+static bool told_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n, float *tile,
+                             GError **error)
 {
     const Told *told = (const Told *)fitted;
     for (uint32_t u = 0; u < n; u++)
         memcpy(tile + (size_t)u * fitted->n_items,
                told->scores + (size_t)users[u] * fitted->n_items, fitted->n_items * sizeof(float));
+    return true;
 }
 
 static const Learner TOLD = {.name = "told", .is_personal = true, .score_users = told_score_users};

@@ -168,7 +168,7 @@ static void several_items_add_up_however_far_apart(void **state)
     g_autofree float *scores = all_scores(fitted);
     const uint32_t items[] = {299999, 1, 100000};
     float sums[3];
-    fitted->learner->score_items(fitted, items, 3, sums);
+    assert_true(fitted->learner->score_items(fitted, items, 3, sums, NULL));
     for (size_t u = 0; u < 3; u++) {
         const float *row = scores + u * n_items;
         assert_float_equal(sums[u], row[299999] + row[1] + row[100000], 1e-5);
@@ -263,7 +263,7 @@ static void damaged_indices_never_leave_the_arrays(void **state)
         expect_finite_scores(fitted);
         for (uint32_t item = 0; item < 3; item++) {
             float scores[2];
-            fitted->learner->score_items(fitted, &item, 1, scores);
+            assert_true(fitted->learner->score_items(fitted, &item, 1, scores, NULL));
             assert_true(isfinite(scores[0]) && isfinite(scores[1]));
         }
     }

@@ -31,7 +31,7 @@ static void popularity_of_several_items_adds_up(void **state)
     g_autoptr(Fitted) fitted = fit_shop("popularity", shop, 10, 1);
     const uint32_t items[] = {0, 1};
     float scores[2];
-    fitted->learner->score_items(fitted, items, 2, scores);
+    assert_true(fitted->learner->score_items(fitted, items, 2, scores, NULL));
     assert_float_equal(scores[0], 3, 1e-6);
     assert_float_equal(scores[1], 3, 1e-6);
     expect_items_as_users(fitted);

@@ -121,7 +121,7 @@ static void a_list_and_an_audience_agree_on_every_candidate(void **state)
     float column[N_USERS];
     unsigned n_candidates = 0;
     for (uint32_t item = 0; item < N_ITEMS; item++) {
-        learner_ranked.score_items(fitted, &item, 1, column);
+        assert_true(learner_ranked.score_items(fitted, &item, 1, column, NULL));
         for (uint32_t user = 0; user < N_USERS; user++) {
             float in_list = scores[user * N_ITEMS + item];
             if (in_list < 1.5e-6f)
@@ -138,9 +138,9 @@ static void several_products_score_their_sum(void **state)
     g_autoptr(Fitted) fitted = fit_habits(0);
     const uint32_t items[] = {3, 8};
     float both[N_USERS], first[N_USERS], second[N_USERS];
-    learner_ranked.score_items(fitted, items, 2, both);
-    learner_ranked.score_items(fitted, &items[0], 1, first);
-    learner_ranked.score_items(fitted, &items[1], 1, second);
+    assert_true(learner_ranked.score_items(fitted, items, 2, both, NULL));
+    assert_true(learner_ranked.score_items(fitted, &items[0], 1, first, NULL));
+    assert_true(learner_ranked.score_items(fitted, &items[1], 1, second, NULL));
     for (uint32_t user = 0; user < N_USERS; user++)
         assert_float_equal(both[user], first[user] + second[user], 1e-6);
 }
@@ -155,8 +155,8 @@ static void what_was_saved_scores_the_same_bytes(void **state)
     g_autoptr(Fitted) mapped = learner_ranked.load(sections, N_USERS, N_ITEMS, NULL);
     float before[N_USERS], after[N_USERS];
     uint32_t item = 4;
-    learner_ranked.score_items(fitted, &item, 1, before);
-    learner_ranked.score_items(mapped, &item, 1, after);
+    assert_true(learner_ranked.score_items(fitted, &item, 1, before, NULL));
+    assert_true(learner_ranked.score_items(mapped, &item, 1, after, NULL));
     assert_memory_equal(before, after, sizeof before);
 }
 
@@ -230,13 +230,34 @@ static void data_too_short_or_too_thin_is_said_so(void **state)
     expect_invalid(thin, 200);
 }
 
-static void purchases_of_one_moment_are_too_short(void **state)
+/* Everything at one moment: a share of every user's products is put aside to learn from. */
+static Fitted *fit_one_moment(unsigned threads)
 {
-    g_autofree Bought *bought = shop_of_habits(500);
-    for (size_t i = 0; i < 500; i++)
+    g_autofree Bought *bought = shop_of_habits(N_BOUGHT / 4);
+    for (size_t i = 0; i < N_BOUGHT / 4; i++)
         bought[i].day = 3;
-    g_autoptr(Dataset) shop = shop_new(N_USERS, N_ITEMS, bought, 500);
-    expect_invalid(shop, 3.001);
+    g_autoptr(Dataset) shop = shop_new(N_USERS, N_ITEMS, bought, N_BOUGHT / 4);
+    g_autoptr(GError) error = NULL;
+    Fitted *fitted = fit_at(shop, 3.001, threads, &error);
+    if (!fitted)
+        fail_msg("%s", error->message);
+    return fitted;
+}
+
+static void purchases_of_one_moment_are_learned_from_by_lot(void **state) /* F18 */
+{
+    g_autoptr(Fitted) fitted = fit_one_moment(1);
+    expect_finite_scores(fitted);
+    g_autofree float *scores = all_scores(fitted);
+    double own_taste = 0, other_taste = 0;
+    for (uint32_t user = 0; user < N_USERS; user++) {
+        for (uint32_t item = 0; item < N_ITEMS; item++)
+            *(item % 2 == user % 2 ? &own_taste : &other_taste) += scores[user * N_ITEMS + item];
+    }
+    assert_true(own_taste > 3 * other_taste);
+    g_autoptr(Fitted) again = fit_one_moment(3);
+    g_autofree float *same = all_scores(again);
+    assert_memory_equal(scores, same, N_USERS * N_ITEMS * sizeof(float));
 }
 
 static void one_product_for_all_works_or_is_refused(void **state)
@@ -282,7 +303,7 @@ int main(void)
         cmocka_unit_test(numbers_that_leave_their_arrays_are_refused),
         cmocka_unit_test(a_tree_that_turns_back_is_refused),
         cmocka_unit_test(data_too_short_or_too_thin_is_said_so),
-        cmocka_unit_test(purchases_of_one_moment_are_too_short),
+        cmocka_unit_test(purchases_of_one_moment_are_learned_from_by_lot),
         cmocka_unit_test(one_product_for_all_works_or_is_refused),
         cmocka_unit_test(a_raised_cancel_stops_it),
     };

@@ -88,7 +88,7 @@ static void several_items_add_up_however_far_apart(void **state)
     g_autoptr(Fitted) fitted = fit_shop("repeat", shop, 10, 1);
     const uint32_t items[] = {299999, 1};
     float scores[2];
-    fitted->learner->score_items(fitted, items, 2, scores);
+    assert_true(fitted->learner->score_items(fitted, items, 2, scores, NULL));
     assert_float_equal(scores[0], 2, 0.01);
     assert_float_equal(scores[1], 1, 0.01);
 }
