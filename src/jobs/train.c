@@ -179,7 +179,8 @@ static bool check_budget(Training *training, GError **error)
     const Settings *settings = training->context->settings;
     SourceCounts counts;
     if (!doctor_count(training->source, training->users, training->events, training->products,
-                      training->signals, training->prediction, training->run->cancel, &counts, error))
+                      training->signals, training->prediction, training->run->cancel, &counts,
+                      error))
         return false;
     uint64_t budget = estimate_budget(settings), need = estimate_bytes(settings, &counts);
     job_run_log(training->run,
@@ -211,6 +212,9 @@ static bool stage_read(Training *training, GError **error)
     if (!training->raw)
         return false;
     stage_leave(training);
+    for (uint32_t s = 0; s < training->raw->n_signals; s++)
+        job_run_log(training->run, "read %" PRIu64 " events of %s",
+                    training->raw->signal[s]->rows.n, training->raw->signal_kinds[s].name);
     job_run_log(training->run, "read %" PRIu64 " order lines of %u users and %u products",
                 training->raw->rows.n, training->raw->n_users, training->raw->n_items);
     return true;
@@ -248,6 +252,10 @@ static bool stage_choose(Training *training, GError **error)
     if (!training->choice)
         return false;
     stage_leave(training);
+    for (uint32_t s = 0; s < training->raw->n_signals; s++)
+        job_run_log(training->run, "one event of %s counts %g, %s",
+                    training->raw->signal_kinds[s].name, training->choice->signals.weight[s],
+                    training->choice->signals.weight_learned[s] ? "learned" : "as given");
     job_run_log(training->run, "chosen: %s, grade %c: %s", training->choice->learner->title,
                 training->choice->grade, training->choice->reason);
     return true;
@@ -298,6 +306,7 @@ static bool stage_fit(Training *training, GError **error)
                           .cancel = training->run->cancel,
                           .raw = training->raw,
                           .horizon = training->prediction->horizon_days * US_PER_DAY,
+                          .signals = &training->choice->signals,
                           .shared = training->shared};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);

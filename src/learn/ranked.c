@@ -203,14 +203,13 @@ static bool describe_present(Ranked *ranked, const Dataset *view, const FitConte
     StateOptions how = {.as_of = context->as_of,
                         .raw = context->raw,
                         .groupings = ranked->groupings,
+                        .signals = context->signals,
                         .threads = context->threads,
                         .cancel = context->cancel};
     ranked->state = feature_state_new(view, &how, error);
     if (!ranked->state)
         return false;
-    for (uint32_t user = 0; user < view->n_users; user++)
-        ranked->longest_history = MAX(ranked->longest_history, ranked->state->pair_start[user + 1] -
-                                                                   ranked->state->pair_start[user]);
+    ranked->longest_history = feature_state_longest(ranked->state);
     return find_places(ranked, context, error) && find_rest(ranked, error);
 }
 

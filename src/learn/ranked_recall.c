@@ -207,6 +207,16 @@ static void propose_of(Desk *desk, const FeatureState *state, uint32_t user, flo
     find_far_places(desk, row, state->n_items, place);
 }
 
+/* What the user put into a cart or looked at, also when no recaller would bring it. */
+static void propose_signals(Desk *desk, const SignalState *signals, uint32_t user)
+{
+    for (uint32_t s = 0; s < signals->n; s++) {
+        const SignalFacts *facts = &signals->facts[s];
+        for (uint64_t p = facts->start[user]; p < facts->start[user + (size_t)1]; p++)
+            propose(desk, facts->item[p]);
+    }
+}
+
 void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
                   uint32_t row)
 {
@@ -216,6 +226,7 @@ void desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *st
         desk->bought[state->pair_item[p]] = desk->stamp;
         propose(desk, state->pair_item[p]);
     }
+    propose_signals(desk, &state->signals, user);
     memset(desk->place, 0, sizeof desk->place);
     for (uint32_t r = 0; r < recallers->n; r++) {
         if (recallers->fitted[r])
