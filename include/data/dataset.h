@@ -5,8 +5,8 @@
  * to count: a user and a product that are in their models, a quantity that is finite and not 0, a
  * time not after `now` plus one day. Everything dropped is counted by rule with five samples.
  *
- * The rows are purchases, the target. Other event types (carts, views: signals) are kept apart, each
- * as a data set of its own over the same users and items, by the same rules. */
+ * The rows are purchases, the target. Other event types (carts, views: signals) are kept apart,
+ * each as a data set of its own over the same users and items, by the same rules. */
 #pragma once
 
 #include <stdbool.h>
@@ -168,8 +168,8 @@ typedef struct ItemGroups {
 
 /* The same lines with groups in the place of items: each line once per group of its item, and what
  * of one user, moment and order falls into one group is one line (quantities added up, the price
- * their mean). Returns stay returns; signals are left out. Takes `names`, of as many ids as there are groups; has no item
- * attributes. For dataset_unref(). ERR_NO_MEMORY. */
+ * their mean). Returns stay returns; signals are left out. Takes `names`, of as many ids as there
+ * are groups; has no item attributes. For dataset_unref(). ERR_NO_MEMORY. */
 Dataset *dataset_grouped(const Dataset *raw, const ItemGroups *groups, Ids *takes_names,
                          GError **error);
 

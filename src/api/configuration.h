@@ -10,7 +10,7 @@
 typedef struct Configuration {
     Prediction *prediction;
     Model *users, *events, *products;
-    Model **signals; /* prediction->models.n_signals */
+    Model **signals;              /* prediction->models.n_signals */
     const SourceSettings *source; /* borrowed from the settings */
 } Configuration;
 

@@ -357,8 +357,8 @@ HANDLER(predictions_estimate)
         return;
     GError *error = NULL;
     SourceCounts counts;
-    if (!doctor_count(of->source, of->users, of->events, of->products, of->signals,
-                      of->prediction, NULL, &counts, &error)) {
+    if (!doctor_count(of->source, of->users, of->events, of->products, of->signals, of->prediction,
+                      NULL, &counts, &error)) {
         response_error(response, error);
         return;
     }

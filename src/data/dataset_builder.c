@@ -24,7 +24,7 @@ struct DatasetBuilder {
     Period *excluded; /* behind options.excluded */
     DatasetShared *shared;
     AttributesBuilder *item_attributes, *user_attributes;
-    Ids *orders; /* NULL when not mapped */
+    Ids *orders;            /* NULL when not mapped */
     Exclusions *exclusions; /* NULL before the first event: they depend on the products there are */
     uint64_t items_left_out, users_left_out;
     Stream streams[1 + SIGNALS_MAX]; /* the target first */

@@ -346,6 +346,8 @@ static bool weigh_signals(Chooser *chooser, const Stage *stage, GError **error)
 {
     const ChooseOptions *options = chooser->options;
     SignalWindow window = {stage->view, stage->scope, stage->targets};
+    if (chooser->raw->n_signals > 0 && options->progress)
+        options->progress(options->progress_context, 0, "weights of event types");
     SignalSearch search = {.k = options->k,
                            .rules_auto = options->purchased_auto,
                            .rules = options->rules,

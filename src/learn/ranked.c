@@ -283,7 +283,8 @@ static uint64_t ranked_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_ite
 {
     uint64_t pair = sizeof(PairFacts) + (3 + 3 * GROUPINGS_MAX) * sizeof(uint32_t);
     uint64_t user = sizeof(float) * (USER_FEATURES + RECALLERS_MAX * PLACES) +
-                    sizeof(uint64_t) * (2 + GROUPINGS_MAX);
+                    sizeof(uint64_t) * (2 + GROUPINGS_MAX) +
+                    SIGNALS_MAX * (SIGNAL_USER_FACTS * sizeof(float) + sizeof(uint64_t));
     uint64_t item = sizeof(float) * (ITEM_FEATURES + GROUPINGS_MAX) + 600 * sizeof(uint32_t);
     /* the rows of a window, then the lessons of all */
     uint64_t view = rows * 8 * sizeof(uint32_t);

@@ -20,8 +20,8 @@ static bool examine(Examination *examination, GError **error)
 /* Rows, orphans and duplicates of one event type beside the target. */
 static bool examine_signal(Examination *examination, GError **error)
 {
-    return examination_measure(examination, error) && check_rows(examination, MODEL_EVENTS, error) &&
-           check_signal_sets(examination, error);
+    return examination_measure(examination, error) &&
+           check_rows(examination, MODEL_EVENTS, error) && check_signal_sets(examination, error);
 }
 
 static void report_event_types(Examination *examination, size_t n)

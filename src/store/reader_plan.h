@@ -9,8 +9,8 @@
 #include "db.h"
 #include "spec/model.h"
 
-/* Places of an events model's columns in its COPY; quantity, order and price only when mapped. Users and
- * products: the primary key first, then the fields in their order. */
+/* Places of an events model's columns in its COPY; quantity, order and price only when mapped.
+ * Users and products: the primary key first, then the fields in their order. */
 enum { PLACE_USER, PLACE_PRODUCT, PLACE_TIME, PLACES };
 
 typedef struct ReadPlan {

@@ -21,8 +21,8 @@ static Diagnosis examine(Shop *shop)
 {
     g_autoptr(GError) error = NULL;
     Diagnosis diagnosis = {0};
-    doctor_examine(&shop->source, &shop->users, &shop->events, &shop->items, NULL, &shop->prediction,
-                   &shop->writer, &diagnosis.errors, NULL, &error);
+    doctor_examine(&shop->source, &shop->users, &shop->events, &shop->items, NULL,
+                   &shop->prediction, &shop->writer, &diagnosis.errors, NULL, &error);
     assert_no_error(error);
     diagnosis.findings = shop_written(shop);
     return diagnosis;
@@ -371,9 +371,9 @@ static void F4_every_event_type_is_examined_under_its_own_model(void **state)
     assert_non_null(types);
     assert_string_equal(json_member_string(types, "level"), "warning");
     assert_true(json_member_number(types, "count", 0) == 2);
-    assert_null(strstr(json_member_string(element_with(findings, "code", "orphan_products"),
-                                          "message"),
-                       "order lines"));
+    assert_null(
+        strstr(json_member_string(element_with(findings, "code", "orphan_products"), "message"),
+               "order lines"));
     SourceCounts counts;
     assert_true(doctor_count(&shop->source, &shop->users, &shop->events, &shop->items, signals,
                              &shop->prediction, NULL, &counts, &error));
@@ -517,8 +517,8 @@ static uint64_t count_of_rows(Shop *shop)
 {
     g_autoptr(GError) error = NULL;
     SourceCounts counts = {0};
-    doctor_count(&shop->source, &shop->users, &shop->events, &shop->items, NULL, &shop->prediction, NULL,
-                 &counts, &error);
+    doctor_count(&shop->source, &shop->users, &shop->events, &shop->items, NULL, &shop->prediction,
+                 NULL, &counts, &error);
     assert_no_error(error);
     return counts.rows;
 }

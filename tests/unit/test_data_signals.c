@@ -29,9 +29,9 @@ static Dataset *two_signals(const Row *lines, size_t n_lines, const Row *carts, 
 }
 
 static const Row lines[] = {{0, 1, 10, 1, 0, 2}, {1, 2, 20, 1, 1, 2}};
-static const Row carts[] = {
-    {1, 3, 15, 1, NO_ORDER, NAN},  {0, 2, 12, 1, NO_ORDER, NAN}, {0, 1, 9, 2, NO_ORDER, NAN},
-    {0, 2, 13, -1, NO_ORDER, NAN}, {0, 9, 9, 1, NO_ORDER, NAN}, {0, 1, 300, 1, NO_ORDER, NAN}};
+static const Row carts[] = {{1, 3, 15, 1, NO_ORDER, NAN}, {0, 2, 12, 1, NO_ORDER, NAN},
+                            {0, 1, 9, 2, NO_ORDER, NAN},  {0, 2, 13, -1, NO_ORDER, NAN},
+                            {0, 9, 9, 1, NO_ORDER, NAN},  {0, 1, 300, 1, NO_ORDER, NAN}};
 static const Row views[] = {{2, 0, 5, 1, NO_ORDER, NAN}, {2, 0, 30, 1, NO_ORDER, NAN}};
 
 static Dataset *usual(void)
