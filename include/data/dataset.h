@@ -3,7 +3,10 @@
  *
  * The builder is filled while rows stream in (products, then users, then events). What a row needs
  * to count: a user and a product that are in their models, a quantity that is finite and not 0, a
- * time not after `now` plus one day. Everything dropped is counted by rule with five samples. */
+ * time not after `now` plus one day. Everything dropped is counted by rule with five samples.
+ *
+ * The rows are purchases, the target. Other event types (carts, views: signals) are kept apart,
+ * each as a data set of its own over the same users and items, by the same rules. */
 #pragma once
 
 #include <stdbool.h>
@@ -52,6 +55,16 @@ typedef struct DropCount {
 /* "no_user", … as in the report. */
 const char *drop_rule_name(DropRule rule);
 
+/* Event types beside the target. */
+#define SIGNALS_MAX       9u
+#define SIGNAL_NAME_BYTES 48
+
+typedef struct SignalKind {
+    char name[SIGNAL_NAME_BYTES];
+    double weight;         /* of one event, a purchase being 1; < 0: to be learned */
+    double half_life_days; /* ≤ 0: to be learned */
+} SignalKind;
+
 typedef struct Dataset {
     const Ids *users; /* all rows of the users model */
     const Ids *items; /* all rows of the products model */
@@ -66,7 +79,12 @@ typedef struct Dataset {
     uint64_t users_left_out; /* rows of the users model whose key was null, empty or seen before */
     uint64_t items_left_out;
     DropCount dropped[DROP_RULES];
-    void *shared; /* what views share: private */
+    uint32_t n_signals;
+    const SignalKind *signal_kinds;      /* n_signals; shared by views */
+    struct Dataset *signal[SIGNALS_MAX]; /* n_signals: cut at the same moment and netted alike (what
+                                            was taken back out of a cart is no cart); without
+                                            orders, prices and signals of their own */
+    void *shared;                        /* what views share: private */
 } Dataset;
 
 /* What is left out: every line in [from, to) µs, or with `column` or `ids` the lines of those
@@ -87,7 +105,9 @@ typedef struct DatasetOptions {
     const char *const *attributes; /* item columns that learners may look at, NULL-terminated and
                                       borrowed until the first event; NULL: all */
     bool has_order, has_price;
-    unsigned threads; /* of finishing; 0: all cores */
+    const SignalKind *signals; /* n_signals, borrowed for the call */
+    size_t n_signals;          /* ≤ SIGNALS_MAX */
+    unsigned threads;          /* of finishing; 0: all cores */
 } DatasetOptions;
 
 typedef struct DatasetBuilder DatasetBuilder;
@@ -123,6 +143,10 @@ typedef struct EventRow {
 bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, size_t n,
                                 GError **error);
 
+/* What is added from here on is of the signal of that number, no longer of the target. After all
+ * users and products. ERR_NO_MEMORY, as above. */
+bool dataset_builder_begin_signal(DatasetBuilder *builder, uint32_t signal, GError **error);
+
 /* Once, at the end. Sorts (by user, then by time and item within a user, on several threads) and
  * hands out the raw data set: returns are still in it. For dataset_unref(). ERR_NO_MEMORY,
  * ERR_CANCELLED. */
@@ -131,8 +155,8 @@ Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, G
 /* Where the times tell no moment but only number each user's visits (everybody's begin at the same
  * time and go on in equal steps, as when made from the numbers of baskets): puts everybody's last
  * visit at `last`, the one before a day earlier, and so on, so that a day stands for a visit and
- * the next day for the next basket. The order of rows stays. True when it did. For a raw data set
- * just finished. */
+ * the next day for the next basket. The order of rows stays. True when it did; never where there
+ * are signals, whose times would no longer fit. For a raw data set just finished. */
 bool dataset_align_visits(Dataset *raw);
 
 /* 1 where a day stands for a visit (the next basket is what there is to predict), else `asked`. */
@@ -142,7 +166,7 @@ unsigned dataset_horizon_days(const Dataset *raw, unsigned asked);
  * user and product, newest first; a line taken back wholly goes, in part keeps the rest. Nothing
  * after `until` can change it: orders are numbered anew, by first row. What it took back, and every
  * return, is counted under DROP_RETURNED, on top of the raw data set's counts. Shares dictionaries
- * and attributes. INT64_MAX: everything.
+ * and attributes. Signals are cut and netted the same way. INT64_MAX: everything.
  * For dataset_unref(). ERR_NO_MEMORY. */
 Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error);
 
@@ -155,8 +179,8 @@ typedef struct ItemGroups {
 
 /* The same lines with groups in the place of items: each line once per group of its item, and what
  * of one user, moment and order falls into one group is one line (quantities added up, the price
- * their mean). Returns stay returns. Takes `names`, of as many ids as there are groups; has no item
- * attributes. For dataset_unref(). ERR_NO_MEMORY. */
+ * their mean). Returns stay returns; signals are left out. Takes `names`, of as many ids as there
+ * are groups; has no item attributes. For dataset_unref(). ERR_NO_MEMORY. */
 Dataset *dataset_grouped(const Dataset *raw, const ItemGroups *groups, Ids *takes_names,
                          GError **error);
 

@@ -51,7 +51,7 @@ Windows windows_plan(int64_t first, int64_t last, unsigned horizon_days);
 
 /* Where time tells nothing: puts about `share` of every user's distinct items aside by lot, never
  * all of them. `whole` is netted. *rest, for dataset_unref(), has the rows of the others; *targets,
- * for csr_free(), users × items put aside, value 1. ERR_NO_MEMORY. */
+ * for csr_free(), users × items put aside, value 1. Signals stay whole. ERR_NO_MEMORY. */
 bool hold_out(const Dataset *whole, double share, uint64_t seed, Dataset **rest, Csr **targets,
               GError **error);
 

@@ -7,7 +7,8 @@
  * the interval there as well, or is as good on average and beats it so at products new to the user.
  * The `auto` policy for purchased items is decided on the validation window: repeats are allowed
  * when the best NDCG over all relevant items is higher with them. Where the rows span too little
- * time for windows, a fifth of every user's products is held out by lot for each of the two. When
+ * time for windows, a fifth of every user's products is held out by lot for each of the two. What
+ * events of other types count is learned on the validation window before the learners compete. When
  * no window holds a user to judge by, nothing is measured: personal frequency is taken where
  * anybody bought a product again, else popularity.
  *
@@ -68,8 +69,9 @@ typedef struct Choice {
     const Learner *learner;
     ListRules rules;
     Windows windows;
-    char grade;   /* 'A', 'B', 'C' */
-    char *reason; /* plain words, one or two sentences */
+    SignalWeights signals; /* given, or learned on the validation window by one cheap learner */
+    char grade;            /* 'A', 'B', 'C' */
+    char *reason;          /* plain words, one or two sentences */
     char *report; /* the quality report, a JSON object (members as in openapi QualityReport) */
     Calibration *calibration; /* fitted on the test window, to be aimed; NULL: too few events */
 } Choice;

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "data/dataset.h"
 #include "data/sections.h"
+#include "learn/signal_weights.h"
 #include "math/topk_tiles.h"
 
 typedef struct Learner Learner;
@@ -44,7 +45,8 @@ typedef struct FitContext {
                            learners that look at several earlier moments through
                            dataset_before(); NULL: only the view is known */
     int64_t horizon;    /* µs that the prediction speaks of; 0: 30 days */
-    FitShared *shared;  /* what fits of one choice may use again; NULL: nothing is kept */
+    const SignalWeights *signals; /* what events beside purchases count; NULL: nothing */
+    FitShared *shared;            /* what fits of one choice may use again; NULL: nothing is kept */
 } FitContext;
 
 struct Learner {

@@ -31,8 +31,9 @@ typedef struct Model {
     char *sql;         /* one SELECT; or NULL: exactly one of the two */
     char *primary_key; /* column, unique and not null */
     /* events only: */
-    char *user_key, *product_key, *time, *quantity; /* columns, required for events */
-    char *order_key, *price;                        /* columns or NULL */
+    char *user_key, *product_key, *time; /* columns, required for events */
+    char *quantity; /* column or NULL: each row counts 1. Order lines, the target, need it */
+    char *order_key, *price; /* columns or NULL */
     /* users and products only: */
     ModelField *fields;
     size_t n_fields;

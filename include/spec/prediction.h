@@ -1,4 +1,5 @@
-/* A prediction: what a caller configures. A draft until its three models are named and found. */
+/* A prediction: what a caller configures. A draft until its users, events and products models are
+ * named and found. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +10,11 @@
 #include "base/json.h"
 
 #define PREDICTION_ID_MAX 40
+
+/* Event types beside the target, and how many of all make a good prediction. */
+#define PREDICTION_SIGNALS_MAX     9
+#define PREDICTION_EVENT_TYPES_LOW 3
+#define PREDICTION_EVENT_TYPES_TOP 7
 
 typedef enum PredictionType { PREDICTION_PRODUCT_RECOMMENDATIONS } PredictionType;
 
@@ -39,8 +45,18 @@ typedef struct TrainingPeriod {
     size_t n_excluded;
 } TrainingPeriod;
 
+/* An event type beside the target: carts, views, wish lists. */
+typedef struct PredictionSignal {
+    char *model;           /* id of a model of type events */
+    char *name;            /* slug, distinct; default: the model's id */
+    double weight;         /* of one event, a purchase being 1: 0 to 10; -1: learned */
+    double half_life_days; /* 0.1 to 3650; 0: learned */
+} PredictionSignal;
+
 typedef struct PredictionModels {
     char *users, *events, *products; /* model ids; NULL in a draft */
+    PredictionSignal *signals;
+    size_t n_signals; /* ≤ PREDICTION_SIGNALS_MAX */
 } PredictionModels;
 
 typedef struct Prediction {

@@ -17,17 +17,20 @@
  * "message","sample":[…],"sql"}: duplicate_key, null_key, guest_events, orphan_products,
  * orphan_users, order_level_table, returns, zero_quantity, absurd_quantity, duplicate_lines,
  * future_time, null_time, not_utf8, constant_column, target_leak, few_events, … `sql` shows the
- * rows when pasted into psql. *errors counts those of level error. All models live in `source`. */
+ * rows when pasted into psql. *errors counts those of level error. All models live in `source`.
+ * `signals`, by prediction->models.signals (NULL when there are none), are looked at row by row and
+ * for orphans, each finding under its own model; event_types says when they are too few or many. */
 bool doctor_examine(const SourceSettings *source, const Model *users, const Model *events,
-                    const Model *products, const Prediction *prediction, JsonWriter *writer,
-                    unsigned *errors, const Cancel *cancel, GError **error);
+                    const Model *products, Model *const *signals, const Prediction *prediction,
+                    JsonWriter *writer, unsigned *errors, const Cancel *cancel, GError **error);
 
 typedef struct SourceCounts {
     uint64_t rows, users,
-        products; /* events in the training period; rows of the two other models */
-    bool exact;   /* false: from planner statistics */
+        products;         /* events in the training period; rows of the two other models */
+    uint64_t signal_rows; /* of all event types beside the target, in the training period */
+    bool exact;           /* false: from planner statistics */
 } SourceCounts;
 
 bool doctor_count(const SourceSettings *source, const Model *users, const Model *events,
-                  const Model *products, const Prediction *prediction, const Cancel *cancel,
-                  SourceCounts *counts, GError **error);
+                  const Model *products, Model *const *signals, const Prediction *prediction,
+                  const Cancel *cancel, SourceCounts *counts, GError **error);

@@ -1,5 +1,5 @@
-/* Reads a prediction's three models into a data set: one REPEATABLE READ, READ ONLY transaction,
- * one binary COPY per model of the mapped columns only, decoded as it streams in. */
+/* Reads a prediction's models into a data set: one REPEATABLE READ, READ ONLY transaction, one
+ * binary COPY per model of the mapped columns only, decoded as it streams in. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +15,7 @@
 #include "spec/prediction.h"
 
 typedef struct ReaderOptions {
+    Model *const *signals; /* by prediction->models.signals; NULL when there are none */
     int64_t now;
     unsigned threads;     /* of sorting what was read; 0: all cores */
     const Cancel *cancel; /* looked at every few thousand rows; the query is cancelled too */

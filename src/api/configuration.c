@@ -26,6 +26,18 @@ static bool check_complete(const Prediction *prediction, GError **error)
     return false;
 }
 
+static bool load_signals(Api *api, Configuration *configuration, GError **error)
+{
+    const PredictionModels *models = &configuration->prediction->models;
+    configuration->signals = g_new0(Model *, models->n_signals + 1);
+    for (size_t s = 0; s < models->n_signals; s++) {
+        configuration->signals[s] = load_model(api, models->signals[s].model, error);
+        if (!configuration->signals[s])
+            return false;
+    }
+    return true;
+}
+
 Configuration *configuration_load(Api *api, const char *prediction, GError **error)
 {
     g_autoptr(Configuration) configuration = g_new0(Configuration, 1);
@@ -35,7 +47,8 @@ Configuration *configuration_load(Api *api, const char *prediction, GError **err
     const PredictionModels *models = &configuration->prediction->models;
     if (!(configuration->users = load_model(api, models->users, error)) ||
         !(configuration->events = load_model(api, models->events, error)) ||
-        !(configuration->products = load_model(api, models->products, error)))
+        !(configuration->products = load_model(api, models->products, error)) ||
+        !load_signals(api, configuration, error))
         return NULL;
     configuration->source = settings_find_source(api->settings, configuration->events->source);
     if (configuration->source)
@@ -49,6 +62,9 @@ void configuration_free(Configuration *configuration)
 {
     if (!configuration)
         return;
+    for (size_t s = 0; configuration->signals && configuration->signals[s]; s++)
+        model_free(configuration->signals[s]);
+    g_free(configuration->signals);
     prediction_free(configuration->prediction);
     model_free(configuration->users);
     model_free(configuration->events);

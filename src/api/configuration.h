@@ -1,4 +1,4 @@
-/* A complete prediction with its three models and their source, as it is configured now. */
+/* A complete prediction with its models and their source, as it is configured now. */
 #pragma once
 
 #include <glib.h>
@@ -10,6 +10,7 @@
 typedef struct Configuration {
     Prediction *prediction;
     Model *users, *events, *products;
+    Model **signals;              /* prediction->models.n_signals */
     const SourceSettings *source; /* borrowed from the settings */
 } Configuration;
 

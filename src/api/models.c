@@ -89,20 +89,43 @@ static bool check_tables(const Api *api, const Model *model, Faults *faults, GEr
 
 /* The first prediction that names the model, for g_free(); NULL without error when there is none.
  */
-static char *first_user_of(Api *api, const Model *model, GError **error)
+typedef char *FindUser(Api *api, const Model *model, GError **error);
+
+static char *first_holding(Api *api, const char *holding, GError **error)
 {
-    g_autofree char *holding =
-        g_strdup_printf("{\"models\":{\"%s\":\"%s\"}}", model_type_name(model->type), model->id);
     g_autoptr(Documents) found =
         documents_list(api->store, DOCUMENT_PREDICTION, NULL, 1, holding, error);
     return found && found->n ? g_strdup(found->list[0].id) : NULL;
 }
 
-/* False with ERR_CONFLICT when a prediction names it. */
-static bool check_unused(Api *api, const Model *model, const char *what, GError **error)
+static char *first_role_of(Api *api, const Model *model, GError **error)
+{
+    g_autofree char *holding =
+        g_strdup_printf("{\"models\":{\"%s\":\"%s\"}}", model_type_name(model->type), model->id);
+    return first_holding(api, holding, error);
+}
+
+/* Also as an event type beside the target. */
+static char *first_user_of(Api *api, const Model *model, GError **error)
 {
     GError *failure = NULL;
-    g_autofree char *user = first_user_of(api, model, &failure);
+    char *user = first_role_of(api, model, &failure);
+    if (user || failure || model->type != MODEL_EVENTS) {
+        if (failure)
+            g_propagate_error(error, failure);
+        return user;
+    }
+    g_autofree char *holding =
+        g_strdup_printf("{\"models\":{\"signals\":[{\"model\":\"%s\"}]}}", model->id);
+    return first_holding(api, holding, error);
+}
+
+/* False with ERR_CONFLICT when there is a `user`: a prediction. */
+static bool check_unused(Api *api, const Model *model, FindUser *find, const char *what,
+                         GError **error)
+{
+    GError *failure = NULL;
+    g_autofree char *user = find(api, model, &failure);
     if (failure) {
         g_propagate_error(error, failure);
         return false;
@@ -118,7 +141,10 @@ static bool check_model(Api *api, const cJSON *body, const void *spec, const voi
 {
     const Model *model = spec, *old = before;
     if (old && model && (old->type != model->type || strcmp(old->source, model->source) != 0) &&
-        !check_unused(api, old, "its type and source stay as they are", error))
+        !check_unused(api, old, first_user_of, "its type and source stay as they are", error))
+        return false;
+    if (old && model && old->quantity && !model->quantity &&
+        !check_unused(api, old, first_role_of, "order lines keep their quantity", error))
         return false;
     g_autoptr(Model) despite = model ? NULL : read_despite(body, faults);
     const Model *readable = model ? model : despite;
@@ -134,7 +160,7 @@ static Document *replace_model(Api *api, const char *id, int64_t revision, const
 static bool forget_model(Api *api, const void *spec, int64_t revision, GError **error)
 {
     const Model *model = spec;
-    return check_unused(api, model, "change or delete that first", error) &&
+    return check_unused(api, model, first_user_of, "change or delete that first", error) &&
            documents_remove(api->store, DOCUMENT_MODEL, model->id, revision, error);
 }
 

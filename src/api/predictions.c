@@ -35,7 +35,7 @@ static const char *prediction_id(const void *spec)
     return ((const Prediction *)spec)->id;
 }
 
-/* ---- what the three models must be ---- */
+/* ---- what the models must be ---- */
 
 static void unknown_model(Api *api, const char *pointer, const char *type, const char *id,
                           Faults *faults)
@@ -47,14 +47,10 @@ static void unknown_model(Api *api, const char *pointer, const char *type, const
                (const char *const *)near, "there is no model \"%s\"", id);
 }
 
-/* The named model when it fits its role, NULL when it does not or none is named. False: no answer.
- */
-static bool check_role(Api *api, const char *id, ModelType role, Model **model, Faults *faults,
-                       GError **error)
+/* The named model when it fits its role, NULL when it does not. False: no answer. */
+static bool check_model_at(Api *api, const char *pointer, const char *id, ModelType role,
+                           Model **model, Faults *faults, GError **error)
 {
-    if (!id)
-        return true;
-    g_autofree char *pointer = g_strdup_printf("/models/%s", model_type_name(role));
     GError *failure = NULL;
     g_autoptr(Model) found = resource_load(&MODELS, api, id, &failure);
     if (found && found->type == (int)role)
@@ -72,14 +68,55 @@ static bool check_role(Api *api, const char *id, ModelType role, Model **model, 
     return true;
 }
 
-static void check_source(const Model *events, const Model *other, Faults *faults)
+/* The same of the role's own member; NULL as well when none is named. */
+static bool check_role(Api *api, const char *id, ModelType role, Model **model, Faults *faults,
+                       GError **error)
+{
+    if (!id)
+        return true;
+    g_autofree char *pointer = g_strdup_printf("/models/%s", model_type_name(role));
+    return check_model_at(api, pointer, id, role, model, faults, error);
+}
+
+static void check_source_at(const char *pointer, const Model *events, const Model *other,
+                            Faults *faults)
 {
     if (!events || !other || strcmp(events->source, other->source) == 0)
         return;
-    g_autofree char *pointer = g_strdup_printf("/models/%s", model_type_name(other->type));
     faults_add(faults, pointer, "different_source", "all models of a prediction live in one source",
                NULL, "model \"%s\" is in source \"%s\", the events are in \"%s\"", other->id,
                other->source, events->source);
+}
+
+static void check_source(const Model *events, const Model *other, Faults *faults)
+{
+    g_autofree char *pointer =
+        g_strdup_printf("/models/%s", other ? model_type_name(other->type) : "");
+    check_source_at(pointer, events, other, faults);
+}
+
+/* Each event type beside the target: there, of type events, in the same source. */
+static bool check_signals(Api *api, const PredictionModels *models, const Model *events,
+                          Faults *faults, GError **error)
+{
+    for (size_t s = 0; s < models->n_signals; s++) {
+        g_autofree char *pointer = g_strdup_printf("/models/signals/%zu/model", s);
+        g_autoptr(Model) model = NULL;
+        if (!check_model_at(api, pointer, models->signals[s].model, MODEL_EVENTS, &model, faults,
+                            error))
+            return false;
+        check_source_at(pointer, events, model, faults);
+    }
+    return true;
+}
+
+/* Only an event type beside the target may count its rows as one each. */
+static void check_quantity(const Model *events, Faults *faults)
+{
+    if (events && !events->quantity)
+        faults_add(faults, "/models/events", "no_quantity",
+                   "map \"quantity\" in that model, or name it in models.signals", NULL,
+                   "model \"%s\" has no quantity: the target needs order lines", events->id);
 }
 
 static void check_mapped(const Model *products, const char *name, const char *pointer,
@@ -122,8 +159,10 @@ static bool check_prediction(Api *api, const cJSON *body, const void *spec, cons
     const PredictionModels *models = &prediction->models;
     if (!check_role(api, models->users, MODEL_USERS, &users, faults, error) ||
         !check_role(api, models->events, MODEL_EVENTS, &events, faults, error) ||
-        !check_role(api, models->products, MODEL_PRODUCTS, &products, faults, error))
+        !check_role(api, models->products, MODEL_PRODUCTS, &products, faults, error) ||
+        !check_signals(api, models, events, faults, error))
         return false;
+    check_quantity(events, faults);
     check_source(events, users, faults);
     check_source(events, products, faults);
     if (products)
@@ -272,8 +311,8 @@ HANDLER(predictions_validate)
     JsonWriter *json = response_json(response);
     json_begin_object(json);
     json_key(json, "findings");
-    if (!doctor_examine(of->source, of->users, of->events, of->products, of->prediction, json,
-                        &errors, NULL, &error)) {
+    if (!doctor_examine(of->source, of->users, of->events, of->products, of->signals,
+                        of->prediction, json, &errors, NULL, &error)) {
         response_error(response, error);
         return;
     }
@@ -289,6 +328,8 @@ static void write_estimate(const SourceCounts *counts, const Estimate *estimate,
     json_begin_object(json);
     json_key(json, "rows");
     json_uint(json, counts->rows);
+    json_key(json, "signal_rows");
+    json_uint(json, counts->signal_rows);
     json_key(json, "users");
     json_uint(json, counts->users);
     json_key(json, "products");
@@ -316,8 +357,8 @@ HANDLER(predictions_estimate)
         return;
     GError *error = NULL;
     SourceCounts counts;
-    if (!doctor_count(of->source, of->users, of->events, of->products, of->prediction, NULL,
-                      &counts, &error)) {
+    if (!doctor_count(of->source, of->users, of->events, of->products, of->signals, of->prediction,
+                      NULL, &counts, &error)) {
         response_error(response, error);
         return;
     }

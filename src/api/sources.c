@@ -128,6 +128,15 @@ static void answer_check(const SourceSettings *source, Model *const *models, siz
     json_end_object(json);
 }
 
+static void check_configured(const Configuration *of, Response *response)
+{
+    Model *models[3 + PREDICTION_SIGNALS_MAX] = {of->users, of->events, of->products};
+    size_t n_signals = of->prediction->models.n_signals;
+    for (size_t s = 0; s < n_signals; s++)
+        models[3 + s] = of->signals[s];
+    answer_check(of->source, models, 3 + n_signals, response);
+}
+
 HANDLER(sources_check)
 {
     Api *api = context;
@@ -154,5 +163,5 @@ HANDLER(sources_check)
     } else if (!of)
         response_error(response, error);
     else
-        answer_check(source, (Model *[]){of->users, of->events, of->products}, 3, response);
+        check_configured(of, response);
 }

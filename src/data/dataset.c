@@ -49,6 +49,7 @@ Dataset *dataset_owner_new(DatasetShared *shared)
     dataset->n_items = ids_count(shared->items);
     dataset->item_attributes = shared->item_attributes;
     dataset->user_attributes = shared->user_attributes;
+    dataset->signal_kinds = shared->signals;
     return dataset;
 }
 
@@ -111,11 +112,14 @@ void dataset_unref(Dataset *dataset)
     interactions_clear(&dataset->rows);
     g_free(dataset->user_start);
     drops_clear(dataset->dropped);
+    for (uint32_t s = 0; s < dataset->n_signals; s++)
+        dataset_unref(dataset->signal[s]);
     shared_unref(dataset->shared);
     g_free(owner);
 }
 
-uint64_t dataset_bytes(const Dataset *dataset)
+/* Of the data set alone, without what it shares. */
+static uint64_t rows_bytes(const Dataset *dataset)
 {
     const Interactions *rows = &dataset->rows;
     uint64_t row =
@@ -125,7 +129,14 @@ uint64_t dataset_bytes(const Dataset *dataset)
     if (rows->price)
         row += sizeof *rows->price;
     return sizeof(DatasetOwner) + rows->n * row +
-           ((uint64_t)dataset->n_users + 1) * sizeof *dataset->user_start +
-           ids_bytes(dataset->users) + ids_bytes(dataset->items) +
+           ((uint64_t)dataset->n_users + 1) * sizeof *dataset->user_start;
+}
+
+uint64_t dataset_bytes(const Dataset *dataset)
+{
+    uint64_t bytes = rows_bytes(dataset);
+    for (uint32_t s = 0; s < dataset->n_signals; s++)
+        bytes += rows_bytes(dataset->signal[s]);
+    return bytes + ids_bytes(dataset->users) + ids_bytes(dataset->items) +
            attributes_bytes(dataset->item_attributes) + attributes_bytes(dataset->user_attributes);
 }

@@ -13,17 +13,22 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+/* The rows of the target, or of a signal. */
+typedef struct Stream {
+    Bands *bands; /* NULL before the first event */
+    DropCount dropped[DROP_RULES];
+} Stream;
+
 struct DatasetBuilder {
     DatasetOptions options;
     Period *excluded; /* behind options.excluded */
     DatasetShared *shared;
     AttributesBuilder *item_attributes, *user_attributes;
-    Ids *orders; /* NULL when not mapped */
-    /* NULL before the first event: they depend on the users and products there are. */
-    Bands *bands;
-    Exclusions *exclusions;
+    Ids *orders;            /* NULL when not mapped */
+    Exclusions *exclusions; /* NULL before the first event: they depend on the products there are */
     uint64_t items_left_out, users_left_out;
-    DropCount dropped[DROP_RULES];
+    Stream streams[1 + SIGNALS_MAX]; /* the target first */
+    Stream *stream;                  /* the one that is filled */
 };
 
 /* Keys of a batch of rows; neighbours that are equal, as the lines of one order are, stand once. */
@@ -63,9 +68,9 @@ static void drop(DatasetBuilder *builder, DropRule rule, const EventRow *row)
 {
     bool is_about_user = rule == DROP_NO_PRODUCT || rule == DROP_UNKNOWN_USER;
     if (is_about_user)
-        drop_add(&builder->dropped[rule], row->user, row->user_length);
+        drop_add(&builder->stream->dropped[rule], row->user, row->user_length);
     else
-        drop_add(&builder->dropped[rule], row->item, row->item_length);
+        drop_add(&builder->stream->dropped[rule], row->item, row->item_length);
 }
 
 static void find_keys(DatasetBuilder *builder, const EventRow *rows, size_t n, Batch *batch)
@@ -174,7 +179,7 @@ static bool append_batch(DatasetBuilder *builder, const Batch *batch, GError **e
 {
     for (size_t i = 0; i < batch->n; i++) {
         BandRow row = band_row(batch, i);
-        if (!bands_add(builder->bands, &row, error))
+        if (!bands_add(builder->stream->bands, &row, error))
             return false;
     }
     return true;
@@ -232,7 +237,8 @@ static bool begin_events(DatasetBuilder *builder, GError **error)
                                          shared->items, shared->item_attributes, error);
     if (!builder->exclusions)
         return false;
-    builder->bands = bands_new(ids_count(shared->users));
+    for (uint32_t s = 0; s <= shared->n_signals; s++)
+        builder->streams[s].bands = bands_new(ids_count(shared->users));
     return true;
 }
 
@@ -247,6 +253,12 @@ DatasetBuilder *dataset_builder_new(const DatasetOptions *options,
     builder->shared = shared_new();
     builder->shared->users = ids_new();
     builder->shared->items = ids_new();
+    builder->shared->n_signals = (uint32_t)options->n_signals;
+    g_assert(options->n_signals <= SIGNALS_MAX);
+    if (options->n_signals > 0)
+        memcpy(builder->shared->signals, options->signals,
+               options->n_signals * sizeof *options->signals);
+    builder->stream = &builder->streams[0];
     builder->item_attributes = takes_item_attributes;
     builder->user_attributes = takes_user_attributes;
     builder->orders = options->has_order ? ids_new() : NULL;
@@ -262,9 +274,11 @@ void dataset_builder_free(DatasetBuilder *builder)
     attributes_builder_free(builder->item_attributes);
     attributes_builder_free(builder->user_attributes);
     ids_free(builder->orders);
-    bands_free(builder->bands);
     exclusions_free(builder->exclusions);
-    drops_clear(builder->dropped);
+    for (size_t s = 0; s < G_N_ELEMENTS(builder->streams); s++) {
+        bands_free(builder->streams[s].bands);
+        drops_clear(builder->streams[s].dropped);
+    }
     g_free(builder);
 }
 
@@ -277,7 +291,7 @@ uint32_t dataset_builder_add_item(DatasetBuilder *builder, const char *key, size
 uint32_t dataset_builder_add_user(DatasetBuilder *builder, const char *key, size_t length,
                                   GError **error)
 {
-    g_assert(!builder->bands);
+    g_assert(!builder->exclusions);
     return add_new(builder->shared->users, key, length, &builder->users_left_out, error);
 }
 
@@ -295,29 +309,52 @@ bool dataset_builder_add_events(DatasetBuilder *builder, const EventRow *rows, s
                                 GError **error)
 {
     g_assert(n <= IDS_BATCH);
-    if (!builder->bands && !begin_events(builder, error))
+    if (!builder->exclusions && !begin_events(builder, error))
         return false;
     Batch batch;
     find_keys(builder, rows, n, &batch);
     keep_valid(builder, &batch);
-    if (builder->orders && !number_orders(builder, &batch, error))
+    bool is_target = builder->stream == &builder->streams[0];
+    if (is_target && builder->orders && !number_orders(builder, &batch, error))
         return false;
     return append_batch(builder, &batch, error);
 }
 
+bool dataset_builder_begin_signal(DatasetBuilder *builder, uint32_t signal, GError **error)
+{
+    g_assert(signal < builder->shared->n_signals);
+    builder->stream = &builder->streams[1 + signal];
+    return builder->exclusions || begin_events(builder, error);
+}
+
+static bool finish_signal(DatasetBuilder *builder, Dataset *dataset, uint32_t signal,
+                          const Cancel *cancel, GError **error)
+{
+    Stream *stream = &builder->streams[1 + signal];
+    DatasetOptions options = builder->options;
+    options.has_order = options.has_price = false;
+    Dataset *rows = dataset->signal[signal] = dataset_owner_new(builder->shared);
+    dataset->n_signals = signal + 1;
+    drops_copy(rows->dropped, stream->dropped);
+    return dataset_sort(rows, stream->bands, &options, cancel, error);
+}
+
 Dataset *dataset_builder_finish(DatasetBuilder *builder, const Cancel *cancel, GError **error)
 {
-    if (!builder->bands && !begin_events(builder, error))
+    if (!builder->exclusions && !begin_events(builder, error))
         return NULL;
     g_autoptr(Dataset) dataset = dataset_owner_new(builder->shared);
     dataset->n_orders = builder->orders ? ids_count(builder->orders) : 0;
     dataset->users_left_out = builder->users_left_out;
     dataset->items_left_out = builder->items_left_out;
-    drops_copy(dataset->dropped, builder->dropped);
+    drops_copy(dataset->dropped, builder->streams[0].dropped);
     /* From here on only the numbers of orders count: their text goes before sorting needs memory.
      */
     g_clear_pointer(&builder->orders, ids_free);
-    if (!dataset_sort(dataset, builder->bands, &builder->options, cancel, error))
+    if (!dataset_sort(dataset, builder->streams[0].bands, &builder->options, cancel, error))
         return NULL;
+    for (uint32_t s = 0; s < builder->shared->n_signals; s++)
+        if (!finish_signal(builder, dataset, s, cancel, error))
+            return NULL;
     return g_steal_pointer(&dataset);
 }

@@ -242,6 +242,18 @@ static bool net_all(Dataset *view, const Dataset *raw, const Cut *cut, GError **
     return is_done;
 }
 
+/* A signal has none of its own: this goes one deep. */
+static bool cut_signals(Dataset *view, const Dataset *raw, int64_t until, GError **error)
+{
+    for (uint32_t s = 0; s < raw->n_signals; s++) {
+        view->signal[s] = dataset_before(raw->signal[s], until, error);
+        if (!view->signal[s])
+            return false;
+        view->n_signals++;
+    }
+    return true;
+}
+
 Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error)
 {
     g_autoptr(Dataset) view = dataset_owner_new(raw->shared);
@@ -251,6 +263,8 @@ Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error)
     view->items_left_out = raw->items_left_out;
     if (!cut_rows(raw, until, &cut, error) || !net_all(view, raw, &cut, error) ||
         !copy_left(view, raw, &cut, error))
+        return NULL;
+    if (!cut_signals(view, raw, until, error))
         return NULL;
     if (view->rows.order && !renumber_orders(view, raw->n_orders, error))
         return NULL;

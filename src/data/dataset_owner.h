@@ -11,6 +11,8 @@ typedef struct DatasetShared {
     atomic_uint references;
     Ids *users, *items;
     Attributes *item_attributes, *user_attributes;
+    uint32_t n_signals;
+    SignalKind signals[SIGNALS_MAX];
     struct DatasetShared *lender; /* whose the users and their attributes are; or NULL */
 } DatasetShared;
 

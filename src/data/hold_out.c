@@ -104,6 +104,8 @@ bool hold_out(const Dataset *whole, double share, uint64_t seed, Dataset **rest,
     g_auto(Draw) draw = {.whole = whole, .share = share, .seed = seed};
     g_autoptr(Dataset) left = dataset_owner_new(whole->shared);
     left->n_orders = whole->n_orders;
+    for (; left->n_signals < whole->n_signals; left->n_signals++)
+        left->signal[left->n_signals] = dataset_ref(whole->signal[left->n_signals]);
     if (!draw_init(&draw, error) || !rest_alloc(left, whole, error))
         return false;
     for (uint32_t user = 0; user < whole->n_users; user++)

@@ -66,6 +66,8 @@ static void retime_user(Dataset *raw, uint32_t user, int64_t last)
 
 bool dataset_align_visits(Dataset *raw)
 {
+    if (raw->n_signals > 0)
+        return false;
     Count count = {.unit = least_step(raw), .fewest = UINT64_MAX};
     for (uint32_t user = 0; user < raw->n_users; user++)
         count_user(raw, user, &count);

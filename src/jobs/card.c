@@ -38,12 +38,12 @@ static void write_data(JsonWriter *json, const Card *card)
 }
 
 /* The view knows what its returns took away, the raw data set all the other rules. */
-static void write_dropped(JsonWriter *json, const Card *card)
+static void write_dropped(JsonWriter *json, const Dataset *raw, const Dataset *view)
 {
     json_key(json, "dropped");
     json_begin_array(json);
     for (unsigned rule = 0; rule < DROP_RULES; rule++) {
-        const Dataset *from = rule == DROP_RETURNED ? card->view : card->raw;
+        const Dataset *from = rule == DROP_RETURNED ? view : raw;
         const DropCount *count = &from->dropped[rule];
         if (!count->rows)
             continue;
@@ -57,6 +57,40 @@ static void write_dropped(JsonWriter *json, const Card *card)
         for (unsigned i = 0; i < count->n_samples; i++)
             json_string(json, count->samples[i]);
         json_end_array(json);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
+static void write_learned(JsonWriter *json, const char *name, double value, bool is_learned)
+{
+    json_key(json, name);
+    json_begin_object(json);
+    json_key(json, "value");
+    json_number(json, value);
+    json_key(json, "from");
+    json_string(json, is_learned ? "learned" : "given");
+    json_end_object(json);
+}
+
+/* What an event of each type beside purchases counts, and which rows of it did. */
+static void write_signals(JsonWriter *json, const Card *card)
+{
+    const SignalWeights *weights = &card->choice->signals;
+    json_key(json, "signals");
+    json_begin_array(json);
+    for (uint32_t s = 0; s < card->view->n_signals; s++) {
+        json_begin_object(json);
+        json_key(json, "name");
+        json_string(json, card->view->signal_kinds[s].name);
+        json_key(json, "model");
+        json_string(json, card->prediction->models.signals[s].model);
+        json_key(json, "rows");
+        json_uint(json, card->view->signal[s]->rows.n);
+        write_learned(json, "weight", weights->weight[s], weights->weight_learned[s]);
+        write_learned(json, "half_life_days", weights->half_life_days[s],
+                      weights->half_life_learned[s]);
+        write_dropped(json, card->raw->signal[s], card->view->signal[s]);
         json_end_object(json);
     }
     json_end_array(json);
@@ -168,7 +202,8 @@ char *card_write(const Card *card)
     json_string(&json, policy_name(&card->choice->rules));
     write_data(&json, card);
     write_scope(&json, card);
-    write_dropped(&json, card);
+    write_dropped(&json, card->raw, card->view);
+    write_signals(&json, card);
     write_learner(&json, card);
     write_timings(&json, card);
     json_end_object(&json);

@@ -32,8 +32,9 @@ uint64_t estimate_budget(const Settings *settings)
 
 uint64_t estimate_bytes(const Settings *settings, const SourceCounts *counts)
 {
-    uint64_t read = counts->rows * ROW_BYTES + (counts->users + counts->products) * ID_BYTES;
-    return read + choose_bytes(counts->rows, (uint32_t)MIN(counts->users, UINT32_MAX),
+    uint64_t rows = counts->rows + counts->signal_rows;
+    uint64_t read = rows * ROW_BYTES + (counts->users + counts->products) * ID_BYTES;
+    return read + choose_bytes(rows, (uint32_t)MIN(counts->users, UINT32_MAX),
                                (uint32_t)MIN(counts->products, UINT32_MAX),
                                settings->training_threads);
 }
@@ -79,16 +80,17 @@ bool estimate_training(Store *store, const Settings *settings, const char *predi
     int version = 0;
     if (!earlier_rate(store, prediction, &rate, &version, error))
         return false;
+    double rows = (double)(counts->rows + counts->signal_rows);
     *estimate = (Estimate){.memory_bytes = estimate_bytes(settings, counts),
                            .memory_budget_bytes = estimate_budget(settings)};
     if (rate > 0) {
-        estimate->seconds = rate * (double)counts->rows;
+        estimate->seconds = rate * rows;
         estimate->basis =
             g_strdup_printf("as long per row as version %d took: %.3g µs", version, rate * 1e6);
         return true;
     }
     double taught = MIN((double)counts->users, TAUGHT_USERS_MAX);
-    estimate->seconds = BUILT_IN_SECONDS + BUILT_IN_US_PER_ROW * 1e-6 * (double)counts->rows +
+    estimate->seconds = BUILT_IN_SECONDS + BUILT_IN_US_PER_ROW * 1e-6 * rows +
                         BUILT_IN_MS_TAUGHT * 1e-3 * taught +
                         BUILT_IN_MS_PER_USER * 1e-3 * (double)counts->users;
     estimate->basis = g_strdup_printf(

@@ -57,6 +57,7 @@ typedef struct Training {
     const SourceSettings *source;
     Prediction *prediction;
     Model *users, *events, *products;
+    Model **signals; /* prediction->models.n_signals */
     uint64_t seed;
     Dataset *raw, *view;
     Scope *scope;
@@ -77,6 +78,9 @@ static void training_clear(Training *training)
     model_free(training->users);
     model_free(training->events);
     model_free(training->products);
+    for (size_t s = 0; training->signals && training->signals[s]; s++)
+        model_free(training->signals[s]);
+    g_free(training->signals);
     fitted_free(training->fitted);
     levels_free(training->levels);
     fit_shared_free(training->shared);
@@ -125,6 +129,20 @@ static Model *read_model(const cJSON *models, const char *role, GError **error)
     return model ? model : unreadable(role, faults, error);
 }
 
+static bool read_signals(Training *training, const cJSON *models, GError **error)
+{
+    size_t n = training->prediction->models.n_signals;
+    training->signals = g_new0(Model *, n + 1);
+    const cJSON *list = json_member(models, "signals"), *sent = list ? list->child : NULL;
+    for (size_t s = 0; s < n; s++, sent = sent ? sent->next : NULL) {
+        g_autoptr(Faults) faults = faults_new();
+        training->signals[s] = model_read(sent, faults);
+        if (!training->signals[s])
+            return unreadable("a signal", faults, error) != NULL;
+    }
+    return true;
+}
+
 static bool training_configure(Training *training, GError **error)
 {
     const char *text = training->run->job->params;
@@ -138,7 +156,8 @@ static bool training_configure(Training *training, GError **error)
     const cJSON *models = json_member(params, "models");
     if (!(training->users = read_model(models, "users", error)) ||
         !(training->events = read_model(models, "events", error)) ||
-        !(training->products = read_model(models, "products", error)))
+        !(training->products = read_model(models, "products", error)) ||
+        !read_signals(training, models, error))
         return false;
     training->seed =
         (uint64_t)json_member_number(params, "seed", (double)training->prediction->seed);
@@ -160,7 +179,8 @@ static bool check_budget(Training *training, GError **error)
     const Settings *settings = training->context->settings;
     SourceCounts counts;
     if (!doctor_count(training->source, training->users, training->events, training->products,
-                      training->prediction, training->run->cancel, &counts, error))
+                      training->signals, training->prediction, training->run->cancel, &counts,
+                      error))
         return false;
     uint64_t budget = estimate_budget(settings), need = estimate_bytes(settings, &counts);
     job_run_log(training->run,
@@ -181,7 +201,8 @@ static bool stage_read(Training *training, GError **error)
     stage_enter(training, STAGE_READING);
     if (!check_budget(training, error))
         return false;
-    ReaderOptions options = {.now = clock_now_us(),
+    ReaderOptions options = {.signals = training->signals,
+                             .now = clock_now_us(),
                              .threads = training->context->settings->training_threads,
                              .cancel = training->run->cancel,
                              .progress = reading_progress,
@@ -195,6 +216,9 @@ static bool stage_read(Training *training, GError **error)
     if (counts_visits)
         job_run_log(training->run, "the times only number each user's visits: a day stands for a "
                                    "visit, and what is predicted is the next one");
+    for (uint32_t s = 0; s < training->raw->n_signals; s++)
+        job_run_log(training->run, "read %" PRIu64 " events of %s",
+                    training->raw->signal[s]->rows.n, training->raw->signal_kinds[s].name);
     job_run_log(training->run, "read %" PRIu64 " order lines of %u users and %u products",
                 training->raw->rows.n, training->raw->n_users, training->raw->n_items);
     return true;
@@ -237,6 +261,10 @@ static bool stage_choose(Training *training, GError **error)
     if (!training->choice)
         return false;
     stage_leave(training);
+    for (uint32_t s = 0; s < training->raw->n_signals; s++)
+        job_run_log(training->run, "one event of %s counts %g, %s",
+                    training->raw->signal_kinds[s].name, training->choice->signals.weight[s],
+                    training->choice->signals.weight_learned[s] ? "learned" : "as given");
     job_run_log(training->run, "chosen: %s, grade %c: %s", training->choice->learner->title,
                 training->choice->grade, training->choice->reason);
     return true;
@@ -287,6 +315,7 @@ static bool stage_fit(Training *training, GError **error)
                           .cancel = training->run->cancel,
                           .raw = training->raw,
                           .horizon = horizon_days(training) * US_PER_DAY,
+                          .signals = &training->choice->signals,
                           .shared = training->shared};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);
@@ -534,6 +563,18 @@ static bool check_complete(const Prediction *prediction, GError **error)
     return false;
 }
 
+static bool add_signals(Store *store, const PredictionModels *models, cJSON *into, GError **error)
+{
+    cJSON *list = cJSON_AddArrayToObject(into, "signals");
+    for (size_t s = 0; s < models->n_signals; s++) {
+        g_autoptr(cJSON) holder = cJSON_CreateObject();
+        if (!add_document(store, DOCUMENT_MODEL, models->signals[s].model, holder, "model", error))
+            return false;
+        cJSON_AddItemToArray(list, cJSON_DetachItemFromObjectCaseSensitive(holder, "model"));
+    }
+    return true;
+}
+
 Job *train_enqueue(Store *store, const char *prediction, int64_t seed, GError **error)
 {
     g_autoptr(cJSON) params = cJSON_CreateObject();
@@ -548,7 +589,8 @@ Job *train_enqueue(Store *store, const char *prediction, int64_t seed, GError **
     cJSON *models = cJSON_AddObjectToObject(params, "models");
     if (!add_document(store, DOCUMENT_MODEL, spec->models.users, models, "users", error) ||
         !add_document(store, DOCUMENT_MODEL, spec->models.events, models, "events", error) ||
-        !add_document(store, DOCUMENT_MODEL, spec->models.products, models, "products", error))
+        !add_document(store, DOCUMENT_MODEL, spec->models.products, models, "products", error) ||
+        !add_signals(store, &spec->models, models, error))
         return NULL;
     cJSON_AddNumberToObject(params, "seed", (double)(seed < 0 ? spec->seed : seed));
     g_autofree char *text = json_print(params);

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "data/split.h"
 #include "lanes.h"
 #include "math/parallel.h"
 #include "math/rng.h"
 #include "math/topk_tiles.h"
+#include "strengths.h"
 
 /* Users × items of one product that stays in the L2 cache until it is clipped. */
 #define TILE_USERS 128u
@@ -101,7 +101,7 @@ bool als_factorise(const Csr *weights, const AlsParams *params, const FitContext
 Fitted *als_fit_with(const Dataset *view, const AlsParams *params, const FitContext *context,
                      GError **error)
 {
-    g_autoptr(Csr) weights = decayed_counts(view, context->as_of, params->half_life_days, error);
+    g_autoptr(Csr) weights = strengths_of(view, context, params->half_life_days, error);
     Factors *users, *items;
     if (!weights || !als_factorise(weights, params, context, &users, &items, error))
         return NULL;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "math/stats.h"
 #include "quality_report.h"
+#include "signal_search.h"
 
 #define RESAMPLES    1000u
 #define LOT_SHARE    0.2
@@ -24,6 +25,7 @@ typedef struct Chooser {
     const Dataset *raw;
     const ChooseOptions *options;
     Windows windows;
+    SignalWeights signals;
     Candidate *candidates;
     size_t n_candidates;
     ListRules rules;
@@ -126,6 +128,7 @@ static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate,
                           .cancel = options->cancel,
                           .raw = chooser->windows.none ? NULL : chooser->raw,
                           .horizon = options->horizon_days * US_PER_DAY,
+                          .signals = &chooser->signals,
                           .shared = options->shared};
     return candidate->learner->fit(stage->view, &context, error);
 }
@@ -339,6 +342,21 @@ static void decide_rules(Chooser *chooser)
     }
 }
 
+static bool weigh_signals(Chooser *chooser, const Stage *stage, GError **error)
+{
+    const ChooseOptions *options = chooser->options;
+    SignalWindow window = {stage->view, stage->scope, stage->targets};
+    if (chooser->raw->n_signals > 0 && options->progress)
+        options->progress(options->progress_context, 0, "weights of event types");
+    SignalSearch search = {.k = options->k,
+                           .rules_auto = options->purchased_auto,
+                           .rules = options->rules,
+                           .seed = options->seed,
+                           .threads = options->threads,
+                           .cancel = options->cancel};
+    return signal_weights_learn(&window, &search, &chooser->signals, error);
+}
+
 /* *judged is false when the window has nobody to judge by. */
 static bool run_validation(Chooser *chooser, bool *judged, GError **error)
 {
@@ -347,6 +365,8 @@ static bool run_validation(Chooser *chooser, bool *judged, GError **error)
     if (!validation_init(&stage, chooser, error))
         return false;
     *judged = stage.view->rows.n > 0;
+    if (!weigh_signals(chooser, &stage, error))
+        return false;
     for (size_t c = 0; c < chooser->n_candidates && *judged; c++) {
         Candidate *candidate = &chooser->candidates[c];
         if (!validate_candidate(chooser, candidate, &stage, error))
@@ -481,6 +501,7 @@ static void chooser_init(Chooser *chooser, const Dataset *raw, const ChooseOptio
     const Learner *const *learners = learners_all(&chooser->n_candidates);
     chooser->raw = raw;
     chooser->options = options;
+    chooser->signals = signal_weights_given(raw);
     chooser->windows = windows_plan(raw->first, raw->last, options->horizon_days);
     chooser->candidates = g_new0(Candidate, chooser->n_candidates);
     for (size_t c = 0; c < chooser->n_candidates; c++)
@@ -500,6 +521,7 @@ static Choice *choice_new(Chooser *chooser, QualityReport *report, GError **erro
     choice->learner = report->chosen->learner;
     choice->rules = chooser->rules;
     choice->windows = chooser->windows;
+    choice->signals = chooser->signals;
     choice->grade = quality_grade(report, &choice->reason);
     choice->report = quality_write(report, choice->grade, choice->reason, error);
     choice->calibration = g_steal_pointer(&chooser->calibration);

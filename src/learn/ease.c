@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "data/split.h"
 #include "dense_inverse.h"
 #include "factors.h"
 #include "math/parallel.h"
 #include "sparse_product.h"
 #include "sparse_slots.h"
+#include "strengths.h"
 
 #define NO_PLACE   UINT32_MAX
 #define GRAM_BLOCK 16u
@@ -229,7 +229,7 @@ Fitted *ease_fit_with(const Dataset *view, const EaseParams *params, const FitCo
         error_set(error, ERR_INVALID, "there is no purchase to learn products' weights from");
         return NULL;
     }
-    g_autoptr(Csr) users = decayed_counts(view, context->as_of, params->half_life_days, error);
+    g_autoptr(Csr) users = strengths_of(view, context, params->half_life_days, error);
     if (!users)
         return NULL;
     for (uint64_t e = 0; e < users->start[users->rows]; e++)

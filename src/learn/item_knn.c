@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "data/split.h"
 #include "math/parallel.h"
 #include "sparse_product.h"
 #include "sparse_slots.h"
+#include "strengths.h"
 
 #define BLOCK 16u
 
@@ -213,7 +213,7 @@ Fitted *item_knn_fit_with(const Dataset *view, const ItemKnnParams *params,
         error_set(error, ERR_INVALID, "there is no purchase to learn products' neighbours from");
         return NULL;
     }
-    g_autoptr(Csr) users = decayed_counts(view, context->as_of, params->half_life_days, error);
+    g_autoptr(Csr) users = strengths_of(view, context, params->half_life_days, error);
     if (!users)
         return NULL;
     g_autofree float *value = g_try_new0(float, users->start[users->rows]);

@@ -249,14 +249,13 @@ static bool describe_present(Ranked *ranked, const Dataset *view, const FitConte
     StateOptions how = {.as_of = context->as_of,
                         .raw = context->raw,
                         .groupings = ranked->groupings,
+                        .signals = context->signals,
                         .threads = context->threads,
                         .cancel = context->cancel};
     ranked->state = feature_state_new(view, &how, error);
     if (!ranked->state)
         return false;
-    for (uint32_t user = 0; user < view->n_users; user++)
-        ranked->longest_history = MAX(ranked->longest_history, ranked->state->pair_start[user + 1] -
-                                                                   ranked->state->pair_start[user]);
+    ranked->longest_history = feature_state_longest(ranked->state);
     return find_places(ranked, context, error) && find_rest(ranked, error);
 }
 
@@ -327,7 +326,8 @@ static uint64_t ranked_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_ite
 {
     uint64_t pair = sizeof(PairFacts) + (3 + 3 * GROUPINGS_MAX) * sizeof(uint32_t);
     uint64_t user = sizeof(float) * (USER_FEATURES + RECALLERS_MAX * PLACES) +
-                    sizeof(uint64_t) * (2 + GROUPINGS_MAX);
+                    sizeof(uint64_t) * (2 + GROUPINGS_MAX) +
+                    SIGNALS_MAX * (SIGNAL_USER_FACTS * sizeof(float) + sizeof(uint64_t));
     uint64_t item = sizeof(float) * (ITEM_FEATURES + GROUPINGS_MAX) + 600 * sizeof(uint32_t);
     /* the rows of a window, then the lessons of all */
     uint64_t view = rows * 8 * sizeof(uint32_t);

@@ -10,7 +10,7 @@
 
 #include "data/sections.h"
 
-#define ARRAYS_MAX 64
+#define ARRAYS_MAX 112
 
 typedef struct KeptArray {
     char name[40];   /* of its section */

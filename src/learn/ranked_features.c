@@ -80,7 +80,8 @@ G_STATIC_ASSERT(G_N_ELEMENTS(NAMES) == FIXED_FEATURES);
 
 uint32_t features_count(const FeatureState *state, uint32_t n_recallers)
 {
-    return (uint32_t)(FIXED_FEATURES + GROUP_FEATURES * state->groupings->n + 2 * n_recallers);
+    return (uint32_t)(FIXED_FEATURES + GROUP_FEATURES * state->groupings->n +
+                      SIGNAL_FEATURES * state->signals.n + 2 * n_recallers);
 }
 
 char *features_name(const FeatureState *state, const char *const *recallers, uint32_t feature)
@@ -93,27 +94,16 @@ char *features_name(const FeatureState *state, const char *const *recallers, uin
         return g_strdup_printf("%s.%s", state->groupings->grouping[feature / GROUP_FEATURES].name,
                                of_group[feature % GROUP_FEATURES]);
     feature -= (uint32_t)(GROUP_FEATURES * state->groupings->n);
+    if (feature < SIGNAL_FEATURES * state->signals.n)
+        return signal_feature_name(&state->signals, feature);
+    feature -= SIGNAL_FEATURES * state->signals.n;
     return g_strdup_printf("%s.%s", recallers[feature / 2], feature % 2 ? "place" : "score");
-}
-
-/* The place of `wanted` in the ascending list[begin … end-1], or `end`. */
-static uint64_t find_in(const uint32_t *list, uint64_t begin, uint64_t end, uint32_t wanted)
-{
-    uint64_t low = begin, high = end;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (list[middle] < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < end && list[low] == wanted ? low : end;
 }
 
 static void write_pair(const FeatureState *state, uint32_t user, uint32_t item, float *out)
 {
     uint64_t end = state->pair_start[user + 1];
-    uint64_t at = find_in(state->pair_item, state->pair_start[user], end, item);
+    uint64_t at = state_find(state->pair_item, state->pair_start[user], end, item);
     for (size_t f = 0; f < PAIR_FEATURES; f++)
         out[f] = NAN;
     out[PAIR_VISITS] = out[PAIR_DECAYED_30] = out[PAIR_DECAYED_120] = 0;
@@ -149,7 +139,7 @@ static void write_group(const GroupFacts *facts, uint32_t user, uint32_t group, 
     if (group == IDS_NONE)
         return;
     uint64_t end = facts->start[user + 1];
-    uint64_t at = find_in(facts->group, facts->start[user], end, group);
+    uint64_t at = state_find(facts->group, facts->start[user], end, group);
     float share = expf(facts->log_share[group]);
     if (at < end) {
         out[GROUP_WEIGHT] = facts->weight[at];
@@ -175,6 +165,8 @@ void features_write(const FeatureState *state, uint32_t user, uint32_t item,
     out += CROSS_FEATURES;
     for (size_t g = 0; g < state->groupings->n; g++, out += GROUP_FEATURES)
         write_group(&state->group[g], user, state->groupings->grouping[g].group_of[item], out);
+    signal_features_write(&state->signals, user, item, out);
+    out += SIGNAL_FEATURES * state->signals.n;
     for (size_t r = 0; r < 2 * (size_t)n_recallers; r++)
         out[r] = recalled[r];
 }

@@ -5,7 +5,7 @@
 
 #include "ranked_state.h"
 
-#define FEATURES_MAX 96
+#define FEATURES_MAX 160
 
 /* Similarity of a product to what the user bought lately: sums over the products of the last visit,
  * and of the last three. */

@@ -226,9 +226,7 @@ static uint32_t *find_users(const Dataset *view, int64_t as_of, double share, ui
 static bool teach_window(TaughtWindow *result, Window *window, const FitContext *context,
                          GError **error)
 {
-    uint64_t most = 0;
-    for (uint32_t u = 0; u < window->state->n_users; u++)
-        most = MAX(most, window->state->pair_start[u + 1] - window->state->pair_start[u]);
+    uint64_t most = feature_state_longest(window->state);
     window->threads = parallel_threads(context->threads);
     window->block = desk_users(window->state->n_items);
     window->desks = desks_new(window->state->n_items, most, window->block, window->threads, error);
@@ -274,6 +272,7 @@ static bool fill_window(TaughtWindow *result, const Dataset *source, const FitCo
     StateOptions how = {.as_of = from,
                         .raw = context->raw,
                         .groupings = options->groupings,
+                        .signals = context->signals,
                         .threads = context->threads,
                         .cancel = context->cancel};
     uint32_t n_users;

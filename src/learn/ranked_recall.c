@@ -214,6 +214,16 @@ static bool propose_of(Desk *desk, const FeatureState *state, uint32_t user, flo
     return true;
 }
 
+/* What the user put into a cart or looked at, also when no recaller would bring it. */
+static void propose_signals(Desk *desk, const SignalState *signals, uint32_t user)
+{
+    for (uint32_t s = 0; s < signals->n; s++) {
+        const SignalFacts *facts = &signals->facts[s];
+        for (uint64_t p = facts->start[user]; p < facts->start[user + (size_t)1]; p++)
+            propose(desk, facts->item[p]);
+    }
+}
+
 bool desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
                   uint32_t row, GError **error)
 {
@@ -223,6 +233,7 @@ bool desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *st
         desk->bought[state->pair_item[p]] = desk->stamp;
         propose(desk, state->pair_item[p]);
     }
+    propose_signals(desk, &state->signals, user);
     memset(desk->place, 0, sizeof desk->place);
     for (uint32_t r = 0; r < recallers->n; r++) {
         float *scores = desk->tile[r] + (size_t)row * state->n_items;

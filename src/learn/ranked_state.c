@@ -164,9 +164,33 @@ FeatureState *feature_state_new(const Dataset *view, const StateOptions *options
         !state_describe_users(state, view, days, visit, error) ||
         !state_describe_items(state, view, days, error) ||
         !state_count_returns(state, options->raw, options->as_of, error) ||
-        !state_find_similar(state, options, error) || !state_find_groups(state, error))
+        !state_find_similar(state, options, error) || !state_find_groups(state, error) ||
+        !signal_state_init(&state->signals, view, options->as_of, options->signals, error))
         return NULL;
     return g_steal_pointer(&state);
+}
+
+uint64_t feature_state_longest(const FeatureState *state)
+{
+    uint64_t most = 0;
+    for (uint32_t user = 0; user < state->n_users; user++) {
+        uint64_t bought = state->pair_start[user + 1] - state->pair_start[user];
+        most = MAX(most, bought + signal_state_pairs(&state->signals, user));
+    }
+    return most;
+}
+
+uint64_t state_find(const uint32_t *list, uint64_t begin, uint64_t end, uint32_t wanted)
+{
+    uint64_t low = begin, high = end;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (list[middle] < wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < end && list[low] == wanted ? low : end;
 }
 
 static void add_similar(KeptArrays *arrays, const FeatureState *state, Similar *similar,
@@ -206,6 +230,7 @@ void feature_state_arrays(FeatureState *state, KeptArrays *arrays)
     add_similar(arrays, state, &state->from, "from");
     for (size_t g = 0; g < state->groupings->n; g++)
         add_group(arrays, state, &state->group[g], g);
+    signal_state_arrays(&state->signals, arrays);
 }
 
 void feature_state_free(FeatureState *state)

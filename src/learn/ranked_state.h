@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "ranked_arrays.h"
 #include "ranked_groups.h"
+#include "ranked_signals.h"
 
 /* Purchases of one product by one user; a visit is an order, or a day where orders are unknown.
  * Times are days before the moment. */
@@ -92,12 +93,14 @@ typedef struct FeatureState {
     Similar to, from;       /* to: by a bought product its neighbours; from: the transpose */
     const Groupings *groupings;
     GroupFacts group[GROUPINGS_MAX];
+    SignalState signals;
 } FeatureState;
 
 typedef struct StateOptions {
     int64_t as_of;
-    const Dataset *raw;         /* for returns; NULL: not known */
-    const Groupings *groupings; /* outlives the state */
+    const Dataset *raw;           /* for returns; NULL: not known */
+    const Groupings *groupings;   /* outlives the state */
+    const SignalWeights *signals; /* or NULL */
     unsigned threads;
     const Cancel *cancel;
 } StateOptions;
@@ -109,6 +112,13 @@ void feature_state_free(FeatureState *state);
 
 /* The arrays of a state whose counts are known, to save or load them. */
 void feature_state_arrays(FeatureState *state, KeptArrays *arrays);
+
+/* The most products that one user bought or is known for by another event: as many candidates come
+ * from a history. */
+uint64_t feature_state_longest(const FeatureState *state);
+
+/* The place of `wanted` in the ascending list[begin … end-1], or `end`. */
+uint64_t state_find(const uint32_t *list, uint64_t begin, uint64_t end, uint32_t wanted);
 
 /* The steps of it, each in its file. `days` holds per row how long before the moment it was. */
 bool state_find_pairs(FeatureState *state, const Dataset *view, const float *days,

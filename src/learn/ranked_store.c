@@ -14,6 +14,12 @@ typedef struct Counts {
     uint64_t groupings, groups[GROUPINGS_MAX], user_groups[GROUPINGS_MAX];
 } Counts;
 
+/* An event type beside purchases. */
+typedef struct Event {
+    char name[SIGNAL_NAME_BYTES];
+    uint64_t pairs;
+} Event;
+
 typedef struct Name {
     char text[24];
 } Name;
@@ -101,6 +107,18 @@ static bool save_names(const Ranked *ranked, SectionsWriter *writer, GError **er
     return sections_write(writer, "learner.names", names, sizeof *names, n, error);
 }
 
+/* Only where there are event types beside purchases. */
+static bool save_signals(const SignalState *signals, SectionsWriter *writer, GError **error)
+{
+    Event events[SIGNALS_MAX] = {0};
+    for (uint32_t s = 0; s < signals->n; s++) {
+        events[s].pairs = signals->facts[s].n;
+        g_strlcpy(events[s].name, signals->facts[s].name, sizeof events[s].name);
+    }
+    return signals->n == 0 ||
+           sections_write(writer, "learner.events", events, sizeof *events, signals->n, error);
+}
+
 static void prefix_of(uint32_t recaller, char prefix[16])
 {
     g_snprintf(prefix, 16, "below%u.", recaller);
@@ -127,8 +145,9 @@ bool ranked_save(const Fitted *fitted, SectionsWriter *writer, GError **error)
     KeptArrays arrays = {0};
     list_arrays((Ranked *)ranked, &arrays);
     return sections_write(writer, "learner.counts", &counts, sizeof counts, 1, error) &&
-           save_names(ranked, writer, error) && kept_save(&arrays, writer, error) &&
-           save_recallers(ranked->recallers, writer, error);
+           save_names(ranked, writer, error) &&
+           save_signals(&ranked->state->signals, writer, error) &&
+           kept_save(&arrays, writer, error) && save_recallers(ranked->recallers, writer, error);
 }
 
 static bool damaged(const char *what, GError **error)
@@ -158,6 +177,8 @@ static void take_counts(Ranked *ranked, const Counts *counts)
     ranked->forest->n_nodes = counts->nodes;
     state->n_users = ranked->fitted.n_users;
     state->n_items = ranked->fitted.n_items;
+    state->signals.n_users = state->n_users;
+    state->signals.n_items = state->n_items;
     state->groupings = ranked->groupings;
     state->n_pairs = counts->pairs;
     state->n_basket = counts->basket;
@@ -209,6 +230,26 @@ static bool load_names(Ranked *ranked, const Sections *sections, GError **error)
     for (size_t g = 0; g < ranked->groupings->n; g++)
         g_strlcpy(ranked->groupings->grouping[g].name, names[n_recallers + g].text,
                   sizeof ranked->groupings->grouping[g].name);
+    return true;
+}
+
+static bool load_signals(SignalState *signals, const Sections *sections, GError **error)
+{
+    if (!sections_has(sections, "learner.events"))
+        return true;
+    uint64_t n;
+    const Event *events = sections_get(sections, "learner.events", sizeof *events, &n, error);
+    if (!events)
+        return false;
+    if (n > SIGNALS_MAX)
+        return damaged("event types", error);
+    for (uint32_t s = 0; s < n; s++) {
+        if (!memchr(events[s].name, '\0', sizeof events[s].name))
+            return damaged("event types", error);
+        g_strlcpy(signals->facts[s].name, events[s].name, sizeof signals->facts[s].name);
+        signals->facts[s].n = events[s].pairs;
+    }
+    signals->n = (uint32_t)n;
     return true;
 }
 
@@ -271,9 +312,9 @@ static bool histories_are_sound(Ranked *ranked)
     if (!starts_are_sound(state->pair_start, state->n_users, state->n_pairs) ||
         !all_below(state->pair_item, state->n_pairs, state->n_items))
         return false;
-    for (uint32_t user = 0; user < state->n_users; user++)
-        ranked->longest_history =
-            MAX(ranked->longest_history, state->pair_start[user + 1] - state->pair_start[user]);
+    if (!signal_state_is_sound(&state->signals))
+        return false;
+    ranked->longest_history = feature_state_longest(state);
     return true;
 }
 
@@ -326,7 +367,8 @@ Fitted *ranked_load(const Sections *sections, uint32_t n_users, uint32_t n_items
     g_autoptr(Fitted) fitted = &ranked->fitted;
     uint64_t is_fitted = 0;
     KeptArrays arrays = {0};
-    if (!load_counts(ranked, sections, &is_fitted, error) || !load_names(ranked, sections, error))
+    if (!load_counts(ranked, sections, &is_fitted, error) || !load_names(ranked, sections, error) ||
+        !load_signals(&ranked->state->signals, sections, error))
         return NULL;
     list_arrays(ranked, &arrays);
     if (!kept_load(&arrays, sections, error) || !is_sound(ranked, error) ||

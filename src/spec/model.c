@@ -62,7 +62,7 @@ static const struct {
     {"user_key",    true,  "the column with the user's id"},
     {"product_key", true,  "the column with the product's id"},
     {"time",        true,  "the column with the time of the event"},
-    {"quantity",    true,  "the column with the quantity; below 0 is a return"},
+    {"quantity",    false, NULL},
     {"order_key",   false, NULL},
     {"price",       false, NULL},
 };

@@ -1,5 +1,7 @@
 #include "spec/prediction.h"
 
+#include <string.h>
+
 #include "body.h"
 #include "tables.h"
 
@@ -15,6 +17,7 @@
 static const char *const type_names[] = {"product_recommendations", NULL};
 static const char *const purchased_names[] = {"auto", "exclude", "allow", "exclude_within", NULL};
 
+#define IN_SIGNAL(member)     .offset = offsetof(PredictionSignal, member)
 #define IN_MODELS(member)     .offset = offsetof(PredictionModels, member)
 #define IN_PRODUCTS(member)   .offset = offsetof(ExcludedProducts, member)
 #define IN_EXCLUDED(member)   .offset = offsetof(ExcludedPeriod, member)
@@ -22,10 +25,25 @@ static const char *const purchased_names[] = {"auto", "exclude", "allow", "exclu
 #define IN_PREDICTION(member) .offset = offsetof(Prediction, member)
 
 // clang-format off
+static const Field signal_members[] = {
+    {.name = "model",  .type = FIELD_STRING, IN_SIGNAL(model),  .min = 1, .max = REFERENCE_MAX, .required = true,
+     .hint = "id of a model of type events"},
+    {.name = "name",   .type = FIELD_SLUG,   IN_SIGNAL(name),   .max = PREDICTION_ID_MAX, .hint = ID_HINT},
+    {.name = "weight", .type = FIELD_NUMBER, IN_SIGNAL(weight), .min = 0, .max = 10, .absent = -1,
+     .hint = "of one event, a purchase being 1; leave it out and it is learned"},
+    {.name = "half_life_days", .type = FIELD_NUMBER, IN_SIGNAL(half_life_days), .min = 0.1, .max = 3650,
+     .hint = "leave it out and it is learned"},
+};
+
+static const FieldTable signal_table = {
+    "PredictionSignal", sizeof(PredictionSignal), signal_members, G_N_ELEMENTS(signal_members)};
+
 static const Field models_members[] = {
     {.name = "users",    .type = FIELD_STRING, IN_MODELS(users),    .min = 1, .max = REFERENCE_MAX},
     {.name = "events",   .type = FIELD_STRING, IN_MODELS(events),   .min = 1, .max = REFERENCE_MAX},
     {.name = "products", .type = FIELD_STRING, IN_MODELS(products), .min = 1, .max = REFERENCE_MAX},
+    {.name = "signals",  .type = FIELD_LIST,   IN_MODELS(signals),  .min = 1, .max = PREDICTION_SIGNALS_MAX, .table = &signal_table,
+     .hint = "1 to 9 event types beside the target; leave it out when there are none"},
 };
 
 static const FieldTable models_table = {
@@ -141,6 +159,41 @@ static bool check_purchased(const cJSON *body, const Prediction *prediction, Fau
     return within == days;
 }
 
+/* The name of a signal, and that neither it nor its model stands twice. */
+static bool check_signal(PredictionModels *models, size_t at, Faults *faults)
+{
+    PredictionSignal *signal = &models->signals[at];
+    if (!signal->model)
+        return false;
+    if (!signal->name)
+        signal->name = g_strdup(signal->model);
+    bool is_events = models->events && strcmp(signal->model, models->events) == 0;
+    bool has_model = is_events, has_name = false;
+    for (size_t s = 0; s < at; s++) {
+        const PredictionSignal *other = &models->signals[s];
+        has_model |= other->model && strcmp(other->model, signal->model) == 0;
+        has_name |= other->name && strcmp(other->name, signal->name) == 0;
+    }
+    g_autofree char *model = g_strdup_printf("/models/signals/%zu/model", at);
+    g_autofree char *name = g_strdup_printf("/models/signals/%zu/name", at);
+    if (has_model)
+        faults_add(faults, model, "duplicate", "each event type is a model of its own", NULL,
+                   "model \"%s\" is %s already", signal->model,
+                   is_events ? "the target" : "an event type");
+    else if (has_name)
+        faults_add(faults, name, "duplicate", "give each event type its own \"name\"", NULL,
+                   "another event type is called \"%s\"", signal->name);
+    return !has_model && !has_name;
+}
+
+static bool check_signals(PredictionModels *models, Faults *faults)
+{
+    bool ok = true;
+    for (size_t s = 0; s < models->n_signals; s++)
+        ok &= check_signal(models, s, faults);
+    return ok;
+}
+
 Prediction *prediction_read(const cJSON *body, Faults *faults)
 {
     g_autoptr(Prediction) prediction = g_new0(Prediction, 1);
@@ -150,6 +203,7 @@ Prediction *prediction_read(const cJSON *body, Faults *faults)
     ok &= body_complete_id(body, prediction->name, PREDICTION_ID_MAX, &prediction->id, faults);
     ok &= check_period(body, &prediction->period, faults);
     ok &= check_purchased(body, prediction, faults);
+    ok &= check_signals(&prediction->models, faults);
     return ok ? g_steal_pointer(&prediction) : NULL;
 }
 

@@ -9,6 +9,9 @@ bool check_rows(Examination *examination, int model, GError **error);
 /* Several rows: duplicates, orphans, lapsed users. */
 bool check_sets(Examination *examination, GError **error);
 
+/* What of that matters of an event type beside the target: duplicate keys and orphans. */
+bool check_signal_sets(Examination *examination, GError **error);
+
 /* The table as a whole: order level, too little, nothing that joins. */
 bool check_shape(Examination *examination, GError **error);
 

@@ -176,7 +176,7 @@ bool examination_init(Examination *examination, const Model *users, const Model 
 void examination_clear(Examination *examination)
 {
     for (int type = MODEL_USERS; type <= MODEL_PRODUCTS; type++)
-        relation_free(examination->models[type].relation);
+        g_clear_pointer(&examination->models[type].relation, relation_free);
     g_clear_pointer(&examination->words, g_hash_table_unref);
 }
 
@@ -199,6 +199,8 @@ static char *quantity_query(const Examination *examination)
 static bool measure_quantity(Examination *examination, GError **error)
 {
     g_autofree char *sql = quantity_query(examination);
+    if (sql == NULL)
+        return true;
     g_autoptr(PGresult) found = NULL;
     if (!examination_query(examination, MODEL_EVENTS, "absurd_quantity", sql, &found, error))
         return false;
@@ -309,6 +311,16 @@ static void write_samples(const PGresult *samples, JsonWriter *writer)
     json_end_array(writer);
 }
 
+/* The checks speak of order lines; for g_free(). */
+static char *message_of(const Examination *examination, const Finding *finding)
+{
+    if (!examination->is_signal || finding->model != MODEL_EVENTS)
+        return g_strdup(finding->message);
+    GString *message = g_string_new(finding->message);
+    g_string_replace(message, "order lines", "events", 0);
+    return g_string_free(message, FALSE);
+}
+
 void examination_report(Examination *examination, const Finding *finding, const PGresult *samples)
 {
     JsonWriter *writer = examination->writer;
@@ -325,7 +337,8 @@ void examination_report(Examination *examination, const Finding *finding, const 
     json_key(writer, "share");
     json_number(writer, finding->of == 0 ? 0 : (double)finding->count / (double)finding->of);
     json_key(writer, "message");
-    json_string(writer, finding->message);
+    g_autofree char *message = message_of(examination, finding);
+    json_string(writer, message);
     json_key(writer, "sample");
     write_samples(samples, writer);
     json_key(writer, "sql");

@@ -42,7 +42,8 @@ typedef struct Examination {
     GHashTable *words;       /* of the templates */
     JsonWriter *writer;
     unsigned errors;
-    bool is_ascii; /* the database has no encoding: texts may be any bytes */
+    bool is_signal; /* the events are no order lines but an event type beside them */
+    bool is_ascii;  /* the database has no encoding: texts may be any bytes */
 } Examination;
 
 typedef struct Finding {

@@ -117,16 +117,32 @@ static bool run_check(Examination *examination, const SetCheck *check, GError **
     return true;
 }
 
+/* Duplicate keys only where no index has looked already. */
+static bool run_needed(Examination *examination, const SetCheck *check, GError **error)
+{
+    bool known = false;
+    if (g_str_equal(check->code, "duplicate_key") &&
+        !find_unique_index(examination, check->model, &known, error))
+        return false;
+    return known || run_check(examination, check, error);
+}
+
 bool check_sets(Examination *examination, GError **error)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {
-        bool known = false;
-        if (g_str_equal(checks[i].code, "duplicate_key") &&
-            !find_unique_index(examination, checks[i].model, &known, error))
+    for (size_t i = 0; i < G_N_ELEMENTS(checks); i++)
+        if (!run_needed(examination, &checks[i], error))
             return false;
-        if (!known && !run_check(examination, &checks[i], error))
+    return true;
+}
+
+bool check_signal_sets(Examination *examination, GError **error)
+{
+    static const char *const of_signals[] = {"duplicate_key", "orphan_users", "orphan_products",
+                                             NULL};
+    for (size_t i = 0; i < G_N_ELEMENTS(checks); i++)
+        if (checks[i].model == MODEL_EVENTS && g_strv_contains(of_signals, checks[i].code) &&
+            !run_needed(examination, &checks[i], error))
             return false;
-    }
     return true;
 }
 

@@ -14,7 +14,7 @@ typedef struct Reader {
     PGconn *connection;
     const ReaderOptions *options;
     DatasetBuilder *builder;
-    double rows_expected; /* of all three models */
+    double rows_expected; /* of all models */
     uint64_t rows_read;
 } Reader;
 
@@ -128,10 +128,12 @@ static bool decode_event(const ReadPlan *plan, const CopyField *fields,
                          char scratch[3][COPY_TEXT_MAX], EventRow *row, GError **error)
 {
     row->time = copy_time(plan->types[PLACE_TIME], fields[PLACE_TIME]);
-    row->quantity = (float)copy_number(plan->types[PLACE_QUANTITY], fields[PLACE_QUANTITY]);
+    row->quantity = 1;
     row->price = NAN;
     row->order = NULL;
     row->order_length = 0;
+    if (plan->quantity > 0)
+        row->quantity = (float)copy_number(plan->types[plan->quantity], fields[plan->quantity]);
     if (plan->price > 0)
         row->price = (float)copy_number(plan->types[plan->price], fields[plan->price]);
     if (plan->order > 0 &&
@@ -221,6 +223,18 @@ static Period excluded_period(const ExcludedPeriod *excluded)
                     .ids = (const char *const *)excluded->products.ids};
 }
 
+G_STATIC_ASSERT(SIGNALS_MAX == PREDICTION_SIGNALS_MAX);
+G_STATIC_ASSERT(SIGNAL_NAME_BYTES > PREDICTION_ID_MAX);
+
+static void signal_kinds(const PredictionModels *models, SignalKind kinds[SIGNALS_MAX])
+{
+    for (size_t s = 0; s < models->n_signals; s++) {
+        const PredictionSignal *signal = &models->signals[s];
+        kinds[s] = (SignalKind){.weight = signal->weight, .half_life_days = signal->half_life_days};
+        g_strlcpy(kinds[s].name, signal->name, sizeof kinds[s].name);
+    }
+}
+
 static DatasetBuilder *builder_for(const Model *users, const Model *events, const Model *products,
                                    const Prediction *prediction, const ReaderOptions *reading)
 {
@@ -228,6 +242,8 @@ static DatasetBuilder *builder_for(const Model *users, const Model *events, cons
     g_autofree Period *excluded = g_new0(Period, period->n_excluded + 1);
     for (size_t i = 0; i < period->n_excluded; i++)
         excluded[i] = excluded_period(&period->excluded[i]);
+    SignalKind signals[SIGNALS_MAX];
+    signal_kinds(&prediction->models, signals);
     DatasetOptions options = {
         .now = reading->now,
         .from = period->from,
@@ -237,14 +253,39 @@ static DatasetBuilder *builder_for(const Model *users, const Model *events, cons
         .attributes = (const char *const *)prediction->attributes,
         .has_order = events->order_key != NULL,
         .has_price = events->price != NULL,
+        .signals = signals,
+        .n_signals = prediction->models.n_signals,
         .threads = reading->threads,
     };
     return dataset_builder_new(&options, attributes_for(products), attributes_for(users));
 }
 
-/* All three are described first: from then on the tables are locked against changes. */
+/* A plan for each, for g_ptr_array_unref(). */
+static GPtrArray *plan_signals(Reader *reader, size_t n, GError **error)
+{
+    g_autoptr(GPtrArray) plans = g_ptr_array_new_with_free_func((GDestroyNotify)read_plan_free);
+    for (size_t s = 0; s < n; s++) {
+        ReadPlan *plan = read_plan_new(reader->connection, reader->options->signals[s], error);
+        if (plan == NULL)
+            return NULL;
+        g_ptr_array_add(plans, plan);
+        reader->rows_expected += plan->rows;
+    }
+    return g_steal_pointer(&plans);
+}
+
+static bool load_signals(Reader *reader, const GPtrArray *plans, GError **error)
+{
+    for (guint s = 0; s < plans->len; s++)
+        if (!dataset_builder_begin_signal(reader->builder, s, error) ||
+            !load_events(reader, g_ptr_array_index(plans, s), error))
+            return false;
+    return true;
+}
+
+/* All are described first: from then on the tables are locked against changes. */
 static bool load_all(Reader *reader, const Model *users, const Model *events, const Model *products,
-                     GError **error)
+                     size_t n_signals, GError **error)
 {
     PGconn *connection = reader->connection;
     g_autoptr(ReadPlan) of_products = read_plan_new(connection, products, error);
@@ -252,11 +293,13 @@ static bool load_all(Reader *reader, const Model *users, const Model *events, co
         of_products == NULL ? NULL : read_plan_new(connection, users, error);
     g_autoptr(ReadPlan) of_events =
         of_users == NULL ? NULL : read_plan_new(connection, events, error);
-    if (of_events == NULL)
+    g_autoptr(GPtrArray) of_signals =
+        of_events == NULL ? NULL : plan_signals(reader, n_signals, error);
+    if (of_signals == NULL)
         return false;
-    reader->rows_expected = of_products->rows + of_users->rows + of_events->rows;
+    reader->rows_expected += of_products->rows + of_users->rows + of_events->rows;
     return load_entities(reader, of_products, error) && load_entities(reader, of_users, error) &&
-           load_events(reader, of_events, error);
+           load_events(reader, of_events, error) && load_signals(reader, of_signals, error);
 }
 
 Dataset *reader_load(const SourceSettings *source, const Model *users, const Model *events,
@@ -270,7 +313,7 @@ Dataset *reader_load(const SourceSettings *source, const Model *users, const Mod
         return NULL;
     g_autoptr(DatasetBuilder) builder = builder_for(users, events, products, prediction, options);
     Reader reader = {.connection = connection, .options = options, .builder = builder};
-    if (!load_all(&reader, users, events, products, error))
+    if (!load_all(&reader, users, events, products, prediction->models.n_signals, error))
         return NULL;
     g_clear_pointer(&connection, PQfinish);
     Dataset *dataset = dataset_builder_finish(builder, options->cancel, error);

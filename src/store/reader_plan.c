@@ -47,6 +47,8 @@ static bool add_columns(PGconn *connection, const Relation *relation, ReadPlan *
         const ModelRole *role = &g_array_index(roles, ModelRole, i);
         if (plan->model->type == MODEL_EVENTS && role->type == ROLE_PRIMARY_KEY)
             continue;
+        if (role->type == ROLE_QUANTITY)
+            plan->quantity = plan->n;
         if (role->type == ROLE_ORDER_KEY)
             plan->order = plan->n;
         if (role->type == ROLE_PRICE)

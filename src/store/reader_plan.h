@@ -9,9 +9,9 @@
 #include "db.h"
 #include "spec/model.h"
 
-/* Places of an events model's columns in its COPY; order and price only when mapped. Users and
- * products: the primary key first, then the fields in their order. */
-enum { PLACE_USER, PLACE_PRODUCT, PLACE_TIME, PLACE_QUANTITY, PLACES };
+/* Places of an events model's columns in its COPY; quantity, order and price only when mapped.
+ * Users and products: the primary key first, then the fields in their order. */
+enum { PLACE_USER, PLACE_PRODUCT, PLACE_TIME, PLACES };
 
 typedef struct ReadPlan {
     const Model *model; /* borrowed */
@@ -19,8 +19,8 @@ typedef struct ReadPlan {
     char *what;         /* model "order_lines" */
     unsigned n;
     CopyType *types;
-    unsigned order, price; /* places, 0: not mapped */
-    double rows;           /* the planner's guess */
+    unsigned quantity, order, price; /* places, 0: not mapped */
+    double rows;                     /* the planner's guess */
 } ReadPlan;
 
 /* For read_plan_free(). ERR_INVALID when a column is not there or has a type that its role cannot

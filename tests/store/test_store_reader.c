@@ -68,6 +68,43 @@ static void order_lines_arrive_with_all_their_parts(void **state)
     assert_string_equal(dataset->dropped[DROP_UNKNOWN_PRODUCT].samples[0], "POST");
 }
 
+/* Carts without a quantity, as a SELECT; one of them by somebody unknown. */
+static const char carts_sql[] =
+    "SELECT * FROM (VALUES (1, 17850, 'B', '2011-11-03 10:00+00'::timestamptz), "
+    "(2, 13047, 'C', '2011-11-03 10:00+00'), (3, 99, 'A', '2011-11-03 10:00+00')) "
+    "AS c (id, who, what, at)";
+
+static void F4_event_types_are_read_in_the_same_snapshot(void **state)
+{
+    Shop *shop = *state;
+    g_autoptr(GError) error = NULL;
+    Model carts = {.id = "carts",
+                   .type = MODEL_EVENTS,
+                   .sql = (char *)carts_sql,
+                   .primary_key = "id",
+                   .user_key = "who",
+                   .product_key = "what",
+                   .time = "at"};
+    PredictionSignal signal = {"carts", "cart", 0.5, 7};
+    shop->prediction.models.signals = &signal;
+    shop->prediction.models.n_signals = 1;
+    ReaderOptions options = {.signals = (Model *[]){&carts}, .now = clock_now_us()};
+    g_autoptr(Dataset) dataset = load_with(shop, &options, &error);
+    assert_no_error(error);
+    assert_int_equal(dataset->rows.n, 4);
+    assert_int_equal(dataset->n_signals, 1);
+    const Dataset *rows = dataset->signal[0];
+    assert_int_equal(rows->rows.n, 2);
+    assert_true(rows->rows.quantity[0] == 1);
+    assert_int_equal(rows->dropped[DROP_UNKNOWN_USER].rows, 1);
+    assert_string_equal(dataset->signal_kinds[0].name, "cart");
+    assert_true(dataset->signal_kinds[0].weight == 0.5);
+    carts.time = "when";
+    g_autoptr(Dataset) none = load_with(shop, &options, &error);
+    assert_null(none);
+    assert_fails_with(&error, ERR_INVALID, "model \"carts\"");
+}
+
 static void returns_stay_in_the_raw_data(void **state)
 {
     g_autoptr(Dataset) dataset = load(*state);
@@ -511,6 +548,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_SHOP(order_lines_arrive_with_all_their_parts),
+        IN_SHOP(F4_event_types_are_read_in_the_same_snapshot),
         IN_SHOP(returns_stay_in_the_raw_data),
         IN_SHOP(attributes_arrive_as_text_and_number),
         IN_SHOP(equal_keys_join_whatever_their_types),

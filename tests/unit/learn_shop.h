@@ -43,16 +43,8 @@ static inline uint32_t add_id(DatasetBuilder *builder, char kind, uint32_t numbe
                        : dataset_builder_add_item(builder, id, (size_t)length, NULL);
 }
 
-static inline Dataset *shop_new(uint32_t n_users, uint32_t n_items, const Bought *bought, size_t n)
+static inline void add_events(DatasetBuilder *builder, const Bought *bought, size_t n)
 {
-    DatasetOptions options = {.now = day(100000), .from = INT64_MIN, .to = INT64_MAX};
-    g_autoptr(DatasetBuilder) builder =
-        dataset_builder_new(&options, attributes_builder_new(0, NULL, NULL, NULL),
-                            attributes_builder_new(0, NULL, NULL, NULL));
-    for (uint32_t item = 0; item < n_items; item++)
-        assert_int_equal(add_id(builder, 'i', item), item);
-    for (uint32_t user = 0; user < n_users; user++)
-        assert_int_equal(add_id(builder, 'u', user), user);
     for (size_t i = 0; i < n; i++) {
         char user[16], item[16];
         EventRow row = {.user = user,
@@ -64,9 +56,46 @@ static inline Dataset *shop_new(uint32_t n_users, uint32_t n_items, const Bought
                         .price = NAN};
         assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
     }
+}
+
+/* Events of one type beside purchases. */
+typedef struct Signal {
+    SignalKind kind;
+    const Bought *events;
+    size_t n;
+} Signal;
+
+static inline Dataset *shop_with_signals(uint32_t n_users, uint32_t n_items, const Bought *bought,
+                                         size_t n, const Signal *signals, uint32_t n_signals)
+{
+    SignalKind kinds[SIGNALS_MAX];
+    for (uint32_t s = 0; s < n_signals; s++)
+        kinds[s] = signals[s].kind;
+    DatasetOptions options = {.now = day(100000),
+                              .from = INT64_MIN,
+                              .to = INT64_MAX,
+                              .signals = kinds,
+                              .n_signals = n_signals};
+    g_autoptr(DatasetBuilder) builder =
+        dataset_builder_new(&options, attributes_builder_new(0, NULL, NULL, NULL),
+                            attributes_builder_new(0, NULL, NULL, NULL));
+    for (uint32_t item = 0; item < n_items; item++)
+        assert_int_equal(add_id(builder, 'i', item), item);
+    for (uint32_t user = 0; user < n_users; user++)
+        assert_int_equal(add_id(builder, 'u', user), user);
+    add_events(builder, bought, n);
+    for (uint32_t s = 0; s < n_signals; s++) {
+        assert_true(dataset_builder_begin_signal(builder, s, NULL));
+        add_events(builder, signals[s].events, signals[s].n);
+    }
     Dataset *dataset = dataset_builder_finish(builder, NULL, NULL);
     assert_non_null(dataset);
     return dataset;
+}
+
+static inline Dataset *shop_new(uint32_t n_users, uint32_t n_items, const Bought *bought, size_t n)
+{
+    return shop_with_signals(n_users, n_items, bought, n, NULL, 0);
 }
 
 /* n purchases at random, days 0 to `days`, items by a power law; for g_free(). */

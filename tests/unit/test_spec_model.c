@@ -80,7 +80,7 @@ static const struct {
     {"{" EVENTS ",'table':7}", "/table wrong_type"},
     {"{" EVENTS ",'table':null,'sql':null}", "/table required"},
     {"{'name':'E','type':'events','source':'shop','primary_key':'id'" TABLE "}",
-     "/user_key required; /product_key required; /time required; /quantity required"},
+     "/user_key required; /product_key required; /time required"},
     {"{" PRODUCTS TABLE ",'user_key':'u','price':'p'}", "/user_key conflict; /price conflict"},
     {"{" EVENTS TABLE ",'fields':[{'column':'x'}]}", "/fields conflict"},
     {"{'name':'E','type':'event','source':'shop','primary_key':'id'" TABLE "}",

@@ -101,6 +101,8 @@ static void the_ends_of_every_range_are_allowed(void **state)
     assert_int_equal(most->n, 100);
 }
 
+#define SIGNALS(list) "{'name':'P','models':{'events':'lines','signals':[" list "]}}"
+
 /* The second of two periods, with a filter of products. */
 #define EXCLUDED(products)                                                                         \
     "{'name':'P','period':{'excluded':[{'from':'2011-01-01','to':'2011-01-02'},"                   \
@@ -121,6 +123,17 @@ static const struct {
     {"{'name':'P','models':{'user':'u'}}", "/models/user unknown_field"},
     {"{'name':'P','models':{'users':''}}", "/models/users too_short"},
     {"{'name':'P','models':[]}", "/models wrong_type"},
+    {SIGNALS(""), "/models/signals out_of_range"},
+    {SIGNALS("{}"), "/models/signals/0/model required"},
+    {SIGNALS("{'model':'carts','wieght':1}"), "/models/signals/0/wieght unknown_field"},
+    {SIGNALS("{'model':'carts','weight':-0.1,'half_life_days':0,'name':'Im Korb'}"),
+     "/models/signals/0/weight out_of_range; /models/signals/0/half_life_days out_of_range; "
+     "/models/signals/0/name invalid"},
+    {SIGNALS("{'model':'lines'}"), "/models/signals/0/model duplicate"},
+    {SIGNALS("{'model':'carts'},{'model':'carts','name':'c'}"),
+     "/models/signals/1/model duplicate"},
+    {SIGNALS("{'model':'carts'},{'model':'views','name':'carts'}"),
+     "/models/signals/1/name duplicate"},
     {"{'name':'P','attributes':['a','a']}", "/attributes/1 duplicate"},
     {"{'name':'P','seed':-1}", "/seed out_of_range"},
     {"{'name':'P','period':{'from':'2011-01-02','to':'2011-01-02'}}", "/period/to out_of_range"},
@@ -162,6 +175,40 @@ static void what_does_not_fit_is_refused_all_at_once(void **state)
         g_autofree char *found = listed(faults);
         assert_string_equal(found, bad[i].faults);
         assert_null(prediction);
+    }
+}
+
+static void F4_event_types_are_read_with_their_defaults(void **state)
+{
+    g_autoptr(Prediction) prediction = read_good(
+        SIGNALS("{'model':'carts'},{'model':'views','name':'view','weight':0,'half_life_days':7}"));
+    const PredictionModels *models = &prediction->models;
+    assert_int_equal(models->n_signals, 2);
+    assert_string_equal(models->signals[0].name, "carts");
+    assert_true(models->signals[0].weight < 0 && models->signals[0].half_life_days == 0);
+    assert_string_equal(models->signals[1].name, "view");
+    assert_true(models->signals[1].weight == 0 && models->signals[1].half_life_days == 7);
+    g_autofree char *text = written(prediction);
+    g_autoptr(Prediction) again = read_good(text);
+    g_autofree char *same = written(again);
+    assert_string_equal(text, same);
+    assert_null(strstr(text, "-1"));
+}
+
+static void F4_ten_event_types_are_allowed_and_no_more(void **state)
+{
+    for (int n = 9; n <= 10; n++) {
+        g_autoptr(cJSON) body = body_of("{'name':'P','n':0,'models':{'signals':[]}}");
+        cJSON *list = cJSON_GetObjectItem(cJSON_GetObjectItem(body, "models"), "signals");
+        for (int i = 0; i < n; i++) {
+            g_autofree char *text = g_strdup_printf("{'model':'m%d'}", i);
+            cJSON_AddItemToArray(list, body_of(text));
+        }
+        g_autoptr(Faults) faults = faults_new();
+        assert_null(prediction_read(body, faults));
+        g_autofree char *found = listed(faults);
+        assert_string_equal(found, n == 9 ? "/n out_of_range"
+                                          : "/n out_of_range; /models/signals out_of_range");
     }
 }
 
@@ -250,6 +297,8 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_as_the_same),
         cmocka_unit_test(the_ends_of_every_range_are_allowed),
         cmocka_unit_test(what_does_not_fit_is_refused_all_at_once),
+        cmocka_unit_test(F4_event_types_are_read_with_their_defaults),
+        cmocka_unit_test(F4_ten_event_types_are_allowed_and_no_more),
         cmocka_unit_test(the_horizon_says_its_limits),
         cmocka_unit_test(a_hundred_excluded_periods_are_allowed_and_no_more),
         cmocka_unit_test(F11_up_to_100_values_and_1000_ids_are_allowed),

@@ -1,0 +1,312 @@
+/* Event types beside purchases in the learners (F4): their strengths, their learned weights, and
+ * the ranker's features of them. */
+#include "learn/evaluate.h"
+#include "learn/ranked.h"
+#include "learn/ranked_features.h"
+#include "learn/signal_search.h"
+#include "learn/strengths.h"
+#include "learn_shop.h"
+
+#define N_USERS  300u
+#define N_ITEMS  80u
+#define N_BOUGHT 6000u
+#define FROM     170.0
+
+static const SignalKind cart = {.name = "cart", .weight = -1};
+static const SignalKind noise = {.name = "noise", .weight = -1};
+
+/* Purchases at random, most of them put into a cart up to 25 days before; noise says nothing. */
+typedef struct Planted {
+    Bought *bought, *carts, *noise;
+} Planted;
+
+static void planted_clear(Planted *planted)
+{
+    g_free(planted->bought);
+    g_free(planted->carts);
+    g_free(planted->noise);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Planted, planted_clear)
+
+static Planted plant(void)
+{
+    Planted planted = {random_purchases(N_BOUGHT, N_USERS, N_ITEMS, 200, 3),
+                       g_new(Bought, N_BOUGHT),
+                       random_purchases(N_BOUGHT, N_USERS, N_ITEMS, 200, 8)};
+    Rng rng;
+    rng_init(&rng, 5, 0);
+    for (size_t i = 0; i < N_BOUGHT; i++) {
+        planted.carts[i] = planted.bought[i];
+        planted.carts[i].day -= 25 * rng_uniform(&rng);
+        if (rng_uniform(&rng) < 0.2)
+            planted.carts[i].item = rng_below(&rng, N_ITEMS);
+    }
+    return planted;
+}
+
+static Dataset *planted_shop(SignalKind of_cart)
+{
+    g_auto(Planted) planted = plant();
+    const Signal signals[] = {{of_cart, planted.carts, N_BOUGHT}, {noise, planted.noise, N_BOUGHT}};
+    return shop_with_signals(N_USERS, N_ITEMS, planted.bought, N_BOUGHT, signals, 2);
+}
+
+/* As of day FROM, with what was bought in the 30 days after it. */
+typedef struct Moment {
+    Dataset *view;
+    Scope *scope;
+    Csr *targets;
+} Moment;
+
+static void moment_clear(Moment *moment)
+{
+    dataset_unref(moment->view);
+    scope_free(moment->scope);
+    csr_free(moment->targets);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Moment, moment_clear)
+
+static Moment moment_of(const Dataset *raw)
+{
+    Moment moment = {.view = dataset_before(raw, day(FROM), NULL),
+                     .targets = window_targets(raw, day(FROM), day(200), NULL)};
+    moment.scope = scope_new(moment.view, day(FROM), NULL);
+    return moment;
+}
+
+static SignalWeights learned(const Dataset *raw, unsigned threads)
+{
+    g_auto(Moment) moment = moment_of(raw);
+    SignalWeights weights = signal_weights_given(raw);
+    SignalWindow window = {moment.view, moment.scope, moment.targets};
+    SignalSearch search = {.k = 10, .rules_auto = true, .seed = 1, .threads = threads};
+    assert_true(signal_weights_learn(&window, &search, &weights, NULL));
+    return weights;
+}
+
+static double ndcg(const char *learner, const Dataset *raw, const SignalWeights *weights)
+{
+    g_auto(Moment) moment = moment_of(raw);
+    g_autoptr(GError) error = NULL;
+    FitContext context = {.as_of = day(FROM), .seed = 5, .raw = raw, .signals = weights};
+    g_autoptr(Fitted) fitted = learners_find(learner)->fit(moment.view, &context, &error);
+    if (!fitted)
+        fail_msg("%s: %s", learner, error->message);
+    EvaluateOptions how = {.k = 10, .seed = 1, .resamples = 1};
+    g_autoptr(Evaluation) evaluation =
+        evaluate(fitted, moment.view, moment.scope, moment.targets, &how, NULL);
+    assert_true(evaluation->n_users > 100);
+    return evaluation->ndcg_ci.mean;
+}
+
+static void F4_a_signal_that_predicts_gets_weight_and_noise_gets_none(void **state)
+{
+    g_autoptr(Dataset) raw = planted_shop(cart);
+    SignalWeights weights = learned(raw, 0);
+    assert_true(weights.weight_learned[0] && weights.half_life_learned[0]);
+    assert_true(weights.weight[0] > 0);
+    assert_true(weights.weight[1] == 0);
+    assert_true(weights.half_life_days[0] < 90); /* nobody waits longer than 25 days */
+    static const char *const learners[] = {"item_knn", "ease", "als"};
+    for (size_t l = 0; l < G_N_ELEMENTS(learners); l++) {
+        double with = ndcg(learners[l], raw, &weights), without = ndcg(learners[l], raw, NULL);
+        if (with <= without)
+            fail_msg("%s: NDCG %.4f with carts, %.4f without", learners[l], with, without);
+    }
+}
+
+static void F4_given_weights_and_half_lives_stay(void **state)
+{
+    const SignalKind given = {.name = "cart", .weight = 0, .half_life_days = 45};
+    g_autoptr(Dataset) raw = planted_shop(given);
+    SignalWeights weights = learned(raw, 0);
+    assert_true(weights.weight[0] == 0 && !weights.weight_learned[0]);
+    assert_true(weights.half_life_days[0] == 45 && !weights.half_life_learned[0]);
+}
+
+static void F21_weights_repeat_on_any_number_of_threads(void **state)
+{
+    g_autoptr(Dataset) raw = planted_shop(cart);
+    SignalWeights one = learned(raw, 1), more = learned(raw, 3);
+    for (uint32_t s = 0; s < 2; s++) {
+        assert_true(one.weight[s] == more.weight[s]);
+        assert_true(one.half_life_days[s] == more.half_life_days[s]);
+    }
+}
+
+static void F4_the_ranker_learns_from_a_signal_whatever_its_weight(void **state)
+{
+    g_auto(Planted) planted = plant();
+    g_autoptr(Dataset) plain = shop_new(N_USERS, N_ITEMS, planted.bought, N_BOUGHT);
+    const SignalKind weightless = {.name = "cart", .weight = 0};
+    g_autoptr(Dataset) raw = planted_shop(weightless);
+    SignalWeights weights = signal_weights_given(raw);
+    assert_true(ndcg("ranked", raw, &weights) > ndcg("ranked", plain, NULL) + 0.02);
+}
+
+static void F4_strengths_are_the_weighted_sum(void **state)
+{
+    const Bought bought[] = {{0, 1, 10}, {0, 2, 20}}, carts[] = {{0, 1, 6}, {1, 2, 20}, {1, 2, 13}};
+    const Signal signals[] = {{cart, carts, 3}};
+    g_autoptr(Dataset) raw = shop_with_signals(2, 3, bought, 2, signals, 1);
+    SignalWeights weights = {.n = 1, .weight = {0.5}, .half_life_days = {7}};
+    FitContext context = {.as_of = day(20), .signals = &weights};
+    g_autoptr(Csr) sum = strengths_of(raw, &context, 10, NULL);
+    assert_int_equal(sum->start[2], 3);
+    assert_float_equal(csr_get(sum, 0, 1), 0.5 + 0.5 * 0.25, 1e-6);
+    assert_float_equal(csr_get(sum, 0, 2), 1, 1e-6);
+    assert_float_equal(csr_get(sum, 1, 2), 0.5 + 0.5 * 0.5, 1e-6);
+    weights.weight[0] = 0;
+    g_autoptr(Csr) without = strengths_of(raw, &context, 10, NULL);
+    g_autoptr(Csr) plain = decayed_counts(raw, day(20), 10, NULL);
+    assert_int_equal(without->start[2], plain->start[2]);
+    assert_memory_equal(without->value, plain->value, plain->start[2] * sizeof(float));
+}
+
+static FeatureState *state_of(const Dataset *raw, double as_of, const Groupings *groupings)
+{
+    g_autoptr(Dataset) view = dataset_before(raw, day(as_of), NULL);
+    StateOptions options = {.as_of = day(as_of), .groupings = groupings, .threads = 1};
+    return feature_state_new(view, &options, NULL);
+}
+
+static float feature(const FeatureState *state, uint32_t user, uint32_t item, const char *name)
+{
+    float row[FEATURES_MAX];
+    Affinity affinity = {0, 0};
+    features_write(state, user, item, &affinity, NULL, 0, row);
+    for (uint32_t f = 0; f < features_count(state, 0); f++) {
+        g_autofree char *known = features_name(state, NULL, f);
+        if (g_str_equal(known, name))
+            return row[f];
+    }
+    fail_msg("no feature %s", name);
+    return NAN;
+}
+
+static void F4_a_pair_is_described_by_each_event_type(void **state)
+{
+    const Bought bought[] = {{0, 1, 50}};
+    const Bought carts[] = {{0, 1, 40}, {0, 1, 70}, {0, 1, 98}, {0, 2, 95}, {1, 2, 10}};
+    const Signal signals[] = {{noise, NULL, 0}, {cart, carts, G_N_ELEMENTS(carts)}};
+    g_autoptr(Dataset) raw = shop_with_signals(2, 3, bought, 1, signals, 2);
+    g_autoptr(Groupings) groupings = groupings_new(raw, NULL);
+    g_autoptr(FeatureState) facts = state_of(raw, 100, groupings);
+    assert_float_equal(feature(facts, 0, 1, "event.cart.decayed"),
+                       exp2(-2.0) + 0.5 + exp2(-2.0 / 30), 1e-5);
+    static const struct {
+        uint32_t user, item;
+        const char *name;
+        double value;
+    } expected[] = {
+        {0, 1, "event.cart.days_since_last", 2},
+        {0, 1, "event.cart.since_purchase", 2},
+        {0, 2, "event.cart.since_purchase", 1},
+        {0, 0, "event.cart.decayed", 0},
+        {0, 0, "event.cart.since_purchase", 0},
+        {0, 0, "event.cart.user_days_since_last", 2},
+        {1, 0, "event.cart.user_days_since_last", 90},
+        {0, 2, "event.cart.product_7", 1},
+        {1, 2, "event.cart.product_30", 1},
+        {1, 1, "event.cart.product_30", 2},
+        {0, 1, "event.noise.decayed", 0},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++)
+        assert_float_equal(feature(facts, expected[i].user, expected[i].item, expected[i].name),
+                           expected[i].value, 1e-4);
+    assert_true(isnan(feature(facts, 0, 0, "event.cart.days_since_last")));
+    assert_true(isnan(feature(facts, 0, 1, "event.noise.user_days_since_last")));
+}
+
+static void expect_same_arrays(FeatureState *one, FeatureState *other)
+{
+    KeptArrays a = {0}, b = {0};
+    feature_state_arrays(one, &a);
+    feature_state_arrays(other, &b);
+    assert_int_equal(a.n, b.n);
+    for (size_t i = 0; i < a.n; i++) {
+        assert_int_equal(a.array[i].count, b.array[i].count);
+        assert_memory_equal(*a.array[i].at, *b.array[i].at,
+                            a.array[i].count * a.array[i].element_size);
+    }
+}
+
+static void F4_no_event_after_the_moment_changes_a_byte(void **state)
+{
+    g_auto(Planted) planted = plant();
+    const Signal signals[] = {{cart, planted.carts, N_BOUGHT}};
+    g_autoptr(Dataset) whole =
+        shop_with_signals(N_USERS, N_ITEMS, planted.bought, N_BOUGHT, signals, 1);
+    for (size_t i = 0; i < N_BOUGHT; i++)
+        if (planted.carts[i].day >= 100)
+            planted.carts[i].item = N_ITEMS - 1 - planted.carts[i].item;
+    g_autoptr(Dataset) permuted =
+        shop_with_signals(N_USERS, N_ITEMS, planted.bought, N_BOUGHT, signals, 1);
+    g_autoptr(Groupings) groupings = groupings_new(whole, NULL);
+    g_autoptr(FeatureState) of_whole = state_of(whole, 100, groupings);
+    g_autoptr(FeatureState) of_permuted = state_of(permuted, 100, groupings);
+    expect_same_arrays(of_whole, of_permuted);
+    assert_true(of_whole->signals.facts[0].n > 1000);
+}
+
+static void F4_only_the_latest_products_of_a_browser_are_remembered(void **state)
+{
+    enum { MANY = 1000 };
+    g_autofree Bought *views = g_new(Bought, MANY);
+    for (uint32_t i = 0; i < MANY; i++)
+        views[i] = (Bought){0, i, 1 + i / 100.0};
+    const Bought bought[] = {{0, 0, 5}};
+    const Signal signals[] = {{cart, views, MANY}};
+    g_autoptr(Dataset) raw = shop_with_signals(1, MANY, bought, 1, signals, 1);
+    g_autoptr(Groupings) groupings = groupings_new(raw, NULL);
+    g_autoptr(FeatureState) facts = state_of(raw, 20, groupings);
+    assert_int_equal(facts->signals.facts[0].n, SIGNAL_PRODUCTS_MAX);
+    assert_int_equal(facts->signals.facts[0].item[0], MANY - SIGNAL_PRODUCTS_MAX);
+    assert_int_equal(feature_state_longest(facts), SIGNAL_PRODUCTS_MAX + 1);
+}
+
+/* The last product: nobody buys it, one user has it in the cart. */
+static Dataset *shop_with_a_lonely_cart(void)
+{
+    g_auto(Planted) planted = plant();
+    for (size_t i = 0; i < N_BOUGHT; i++) {
+        planted.bought[i].item %= N_ITEMS - 1;
+        planted.carts[i].item %= N_ITEMS - 1;
+    }
+    planted.carts[0] = (Bought){7, N_ITEMS - 1, 160};
+    const Signal signals[] = {{cart, planted.carts, N_BOUGHT}};
+    return shop_with_signals(N_USERS, N_ITEMS, planted.bought, N_BOUGHT, signals, 1);
+}
+
+static void F4_what_is_in_a_cart_is_a_candidate_that_no_recaller_brings(void **state)
+{
+    g_autoptr(Dataset) raw = shop_with_a_lonely_cart();
+    g_auto(Moment) moment = moment_of(raw);
+    FitContext context = {.as_of = day(FROM), .seed = 5, .raw = raw};
+    g_autoptr(Fitted) fitted = learner_ranked.fit(moment.view, &context, NULL);
+    g_autofree float *scores = all_scores(fitted);
+    assert_true(scores[7 * N_ITEMS + N_ITEMS - 1] >= learner_ranked.candidate_min);
+    assert_true(scores[8 * N_ITEMS + N_ITEMS - 1] < learner_ranked.candidate_min);
+    expect_finite_scores(fitted);
+    expect_round_trip(fitted);
+    expect_misfits_refused(fitted);
+}
+
+int main(void)
+{
+    error_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(F4_a_signal_that_predicts_gets_weight_and_noise_gets_none),
+        cmocka_unit_test(F4_given_weights_and_half_lives_stay),
+        cmocka_unit_test(F21_weights_repeat_on_any_number_of_threads),
+        cmocka_unit_test(F4_the_ranker_learns_from_a_signal_whatever_its_weight),
+        cmocka_unit_test(F4_strengths_are_the_weighted_sum),
+        cmocka_unit_test(F4_a_pair_is_described_by_each_event_type),
+        cmocka_unit_test(F4_no_event_after_the_moment_changes_a_byte),
+        cmocka_unit_test(F4_only_the_latest_products_of_a_browser_are_remembered),
+        cmocka_unit_test(F4_what_is_in_a_cart_is_a_candidate_that_no_recaller_brings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
