@@ -1,14 +1,15 @@
 /* The choice between learners on a time-ordered holdout, and the quality report.
  *
- * All learners are fitted on rows before the validation window and compared on it (paired bootstrap
- * of NDCG@k). A learner that is no baseline wins only if it beats the best baseline outside the
- * interval; else the baseline is taken and the report says so. All are then fitted again on rows
- * before the test window and reported there; the winner stays only if it beats the baseline outside
- * the interval there as well. The `auto` policy for purchased items is decided on
- * the validation window: repeats are allowed when the best NDCG over all relevant items is higher
- * with them. Where the rows span too little time for windows, a fifth of every user's products is
- * held out by lot for each of the two. When no window holds a user to judge by, nothing is
- * measured: personal frequency is taken where anybody bought a product again, else popularity.
+ * First their parameters are searched on the validation window (src/learn/search.h). All learners
+ * are fitted on rows before the validation window and compared on it (paired bootstrap of NDCG@k).
+ * A learner that is no baseline wins only if it beats the best baseline outside the interval; else
+ * the baseline is taken and the report says so. All are then fitted again on rows before the test
+ * window and reported there; the winner stays only if it beats the baseline outside the interval
+ * there as well. The `auto` policy for purchased items is decided on the validation window: repeats
+ * are allowed when the best NDCG over all relevant items is higher with them. Where the rows span
+ * too little time for windows, a fifth of every user's products is held out by lot for each of the
+ * two. When no window holds a user to judge by, nothing is measured: personal frequency is taken
+ * where anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):
@@ -25,6 +26,8 @@
  *                    "test": {"any": <metrics> or null, "new": <metrics> or null},
  *                    "against_best_baseline": null (the best baseline itself, or not measured) or
  *                        {"ndcg_difference": <interval>, "better": bool}}]}
+ *
+ *   "search": search_write() of src/learn/search.h: what became of the learners' parameters
  *
  *   "calibration": calibration_report() of the chosen learner on the test window, by curves from
  * the validation window; null when there were too few events, or one window
@@ -66,9 +69,10 @@ typedef struct Choice {
     const Learner *learner;
     ListRules rules;
     Windows windows;
-    char grade;   /* 'A', 'B', 'C' */
-    char *reason; /* plain words, one or two sentences */
-    char *report; /* the quality report, a JSON object (members as in openapi QualityReport) */
+    char grade;     /* 'A', 'B', 'C' */
+    char *reason;   /* plain words, one or two sentences */
+    char *report;   /* the quality report, a JSON object (members as in openapi QualityReport) */
+    Params *params; /* to fit by */
     Calibration *calibration; /* fitted on the test window, to be aimed; NULL: too few events */
 } Choice;
 

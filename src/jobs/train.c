@@ -278,7 +278,8 @@ static bool stage_fit(Training *training, GError **error)
                           .cancel = training->run->cancel,
                           .raw = training->raw,
                           .horizon = training->prediction->horizon_days * US_PER_DAY,
-                          .shared = training->shared};
+                          .shared = training->shared,
+                          .params = training->choice->params};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);
     bool good =

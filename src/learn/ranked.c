@@ -23,11 +23,20 @@ static float probability(float sum)
     return MAX(forest_probability(sum), CANDIDATE_MIN);
 }
 
+/* What a list takes anyway is kept for score_items, which asks for it of every user. */
+static void keep_places(const Ranked *ranked, uint32_t user, const Desk *desk)
+{
+    size_t width = (size_t)ranked->recallers->n * PLACES;
+    if (ranked->placed && !atomic_exchange(&ranked->placed[user], 1))
+        memcpy(ranked->place + user * width, desk->place, width * sizeof(float));
+}
+
 /* Fills one row of a tile for the user in row `row` of the desk. */
 static void rank_user(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t row, float *scores)
 {
     uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
     desk_propose(desk, ranked->recallers, ranked->state, user, row);
+    keep_places(ranked, user, desk);
     g_autofree float *features = g_new(float, (size_t)MAX(desk->n, 1) * n_features);
     g_autofree float *sums = g_new(float, MAX(desk->n, 1));
     desk_describe(desk, ranked->recallers, ranked->state, user, row, desk->item, desk->n, features);
@@ -70,6 +79,53 @@ static void ranked_score_pairs(const Fitted *fitted, uint32_t user, const uint32
     for (uint32_t i = 0; i < n; i++)
         scores[i] = probability(scores[i]);
     desks_free(desk, 1);
+}
+
+typedef struct Placing {
+    const Ranked *ranked;
+    Desk *desks;
+} Placing;
+
+static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    const Placing *placing = context;
+    const Ranked *ranked = placing->ranked;
+    Desk *desk = &placing->desks[worker];
+    g_autofree uint32_t *users = g_new(uint32_t, end - begin);
+    uint32_t n = 0;
+    for (uint64_t user = begin; user < end; user++) {
+        if (!atomic_load(&ranked->placed[user]))
+            users[n++] = (uint32_t)user;
+    }
+    desk_score(desk, ranked->recallers, users, n);
+    for (uint32_t u = 0; u < n; u++) {
+        desk_propose(desk, ranked->recallers, ranked->state, users[u], u);
+        keep_places(ranked, users[u], desk);
+    }
+    return true;
+}
+
+/* Places of users whose list nobody asked for. */
+static void place_others(const Ranked *ranked)
+{
+    unsigned threads = parallel_threads(0);
+    uint32_t block = desk_users(ranked->fitted.n_items);
+    Placing placing = {
+        ranked, desks_new(ranked->fitted.n_items, ranked->longest_history, block, threads, NULL)};
+    if (!placing.desks)
+        g_error("no memory to rank");
+    parallel_for(ranked->fitted.n_users, block, threads, place_block, &placing, NULL, NULL);
+    desks_free(placing.desks, threads);
+}
+
+static void find_places(Ranked *ranked)
+{
+    pthread_mutex_lock(&ranked->placing);
+    if (ranked->placed && !ranked->is_placed)
+        place_others(ranked);
+    ranked->is_placed = true;
+    pthread_mutex_unlock(&ranked->placing);
 }
 
 #define USER_BLOCK 256u
@@ -126,6 +182,7 @@ static void ranked_score_items(const Fitted *fitted, const uint32_t *items, uint
 {
     const Ranked *ranked = (const Ranked *)fitted;
     g_autofree Audience *audience = g_new0(Audience, 1);
+    find_places((Ranked *)ranked);
     for (uint32_t r = 0; r < ranked->recallers->n; r++)
         audience->score[r] = g_new(float, fitted->n_users);
     audience->similar = g_new0(float, fitted->n_items);
@@ -153,47 +210,13 @@ static bool find_rest(Ranked *ranked, GError **error)
     return true;
 }
 
-typedef struct Placing {
-    Ranked *ranked;
-    Desk *desks;
-    uint32_t block;
-} Placing;
-
-static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
-                        GError **error)
+/* Of nobody yet. */
+static bool expect_places(Ranked *ranked, GError **error)
 {
-    const Placing *placing = context;
-    Ranked *ranked = placing->ranked;
-    Desk *desk = &placing->desks[worker];
-    uint32_t n = (uint32_t)(end - begin), width = ranked->recallers->n * PLACES;
-    g_autofree uint32_t *users = g_new(uint32_t, n);
-    for (uint32_t u = 0; u < n; u++)
-        users[u] = (uint32_t)begin + u;
-    desk_score(desk, ranked->recallers, users, n);
-    for (uint32_t u = 0; u < n; u++) {
-        desk_propose(desk, ranked->recallers, ranked->state, users[u], u);
-        memcpy(ranked->place + (size_t)users[u] * width, desk->place, width * sizeof(float));
-    }
-    return true;
-}
-
-static bool find_places(Ranked *ranked, const FitContext *context, GError **error)
-{
-    unsigned threads = parallel_threads(context->threads);
-    uint64_t width = (uint64_t)ranked->recallers->n * PLACES;
-    ranked->place = kept_new0(ranked->fitted.n_users * width, sizeof(float), error);
-    if (!ranked->place)
-        return false;
-    Placing placing = {.ranked = ranked,
-                       .desks = desks_new(ranked->fitted.n_items, ranked->longest_history,
-                                          desk_users(ranked->fitted.n_items), threads, error),
-                       .block = desk_users(ranked->fitted.n_items)};
-    if (!placing.desks)
-        return false;
-    bool good = parallel_for(ranked->fitted.n_users, placing.block, threads, place_block, &placing,
-                             context->cancel, error);
-    desks_free(placing.desks, threads);
-    return good;
+    uint64_t n = (uint64_t)ranked->fitted.n_users * ranked->recallers->n * PLACES;
+    ranked->place = kept_new0(n, sizeof(float), error);
+    ranked->placed = (_Atomic uint8_t *)kept_new0(ranked->fitted.n_users, 1, error);
+    return ranked->place && ranked->placed;
 }
 
 /* What is served from: everything as of the moment asked for. */
@@ -211,7 +234,7 @@ static bool describe_present(Ranked *ranked, const Dataset *view, const FitConte
     for (uint32_t user = 0; user < view->n_users; user++)
         ranked->longest_history = MAX(ranked->longest_history, ranked->state->pair_start[user + 1] -
                                                                    ranked->state->pair_start[user]);
-    return find_places(ranked, context, error) && find_rest(ranked, error);
+    return expect_places(ranked, error) && find_rest(ranked, error);
 }
 
 static bool learn(Ranked *ranked, const Dataset *source, const FitContext *context,

@@ -1,6 +1,9 @@
 /* The fitted ranker, and how it is stored. */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "learn/learner.h"
 #include "ranked_forest.h"
 #include "ranked_groups.h"
@@ -13,7 +16,10 @@ typedef struct Ranked {
     Recallers *recallers;
     FeatureState *state;
     Forest *forest;
-    float *place; /* n_users × recallers × PLACES */
+    float *place; /* n_users × recallers × PLACES; of users never scored, infinite */
+    _Atomic uint8_t *placed; /* n_users: whose places are known so far; NULL: all that will be */
+    pthread_mutex_t placing;
+    bool is_placed; /* score_items asked, so that all are known; under `placing` */
     float *rest;  /* n_items: what a product scores where it is no candidate */
     uint64_t longest_history;
     uint64_t n_windows, n_lessons, n_bought; /* what it was learned from */
