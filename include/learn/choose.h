@@ -7,7 +7,7 @@
  * window and reported there; the winner stays only if it beats the baseline outside the interval
  * there as well. The `auto` policy for purchased items is decided on the validation window: repeats
  * are allowed when the best NDCG over all relevant items is higher with them. Where the rows span
- * too little time for windows, a fifth of every user's products is held out by lot for each of the
+ * too little time for windows, a tenth of every user's products is held out by lot for each of the
  * two. When no window holds a user to judge by, nothing is measured: personal frequency is taken
  * where anybody bought a product again, else popularity.
  *

@@ -9,7 +9,7 @@
 #include "quality_report.h"
 
 #define RESAMPLES        1000u
-#define LOT_SHARE        0.2
+#define LOT_SHARE        0.1
 /* Intervals of a mean over so many are narrow enough for any decision here; of a large catalogue,
  * whose lists take long, fewer do. */
 #define USERS_JUDGED     20000u

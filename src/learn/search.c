@@ -28,7 +28,7 @@ static const struct {
 typedef struct Rival {
     double value[PARAMS_MAX];
     Fitted *fitted;
-    Evaluation *evaluation;
+    Evaluation *any, *only_new; /* by the rules; over products new to the user */
     bool is_out;
 } Rival;
 
@@ -43,7 +43,8 @@ typedef struct Contest {
 static void rival_drop(Rival *rival)
 {
     g_clear_pointer(&rival->fitted, fitted_free);
-    g_clear_pointer(&rival->evaluation, evaluation_free);
+    g_clear_pointer(&rival->any, evaluation_free);
+    g_clear_pointer(&rival->only_new, evaluation_free);
     rival->is_out = true;
 }
 
@@ -145,13 +146,21 @@ static Fitted *fit_rival(const Contest *contest, const Rival *rival, double effo
     return contest->learner->fit(options->view, &context, error);
 }
 
-static Evaluation *judge_rival(const Contest *contest, const Rival *rival, ListRules rules,
-                               uint32_t users, GError **error)
+/* What is asked of a rival. */
+typedef struct Question {
+    ListRules rules;
+    bool only_new;
+    uint32_t users;
+} Question;
+
+static Evaluation *judge_rival(const Contest *contest, const Rival *rival, Question question,
+                               GError **error)
 {
     const SearchOptions *options = contest->options;
     EvaluateOptions how = {.k = options->k,
-                           .max_users = MIN(users, options->max_users),
-                           .rules = rules,
+                           .max_users = MIN(question.users, options->max_users),
+                           .only_new = question.only_new,
+                           .rules = question.rules,
                            .seed = options->seed,
                            .resamples = 1,
                            .threads = options->threads,
@@ -163,13 +172,15 @@ static Evaluation *judge_rival(const Contest *contest, const Rival *rival, ListR
 static bool find_rules(Contest *contest, GError **error)
 {
     const ListRules excluded = {PURCHASED_EXCLUDE, 0};
+    const uint32_t users = RUNGS[0].users;
     Rival *usual = &contest->rival[0];
     contest->rules = contest->options->rules;
     if (!contest->options->purchased_auto)
         return true;
-    g_autoptr(Evaluation) with = judge_rival(contest, usual, contest->rules, RUNGS[0].users, error);
+    g_autoptr(Evaluation) with =
+        judge_rival(contest, usual, (Question){contest->rules, false, users}, error);
     g_autoptr(Evaluation) without =
-        with ? judge_rival(contest, usual, excluded, RUNGS[0].users, error) : NULL;
+        with ? judge_rival(contest, usual, (Question){excluded, false, users}, error) : NULL;
     if (without && with->n_users > 0 && with->ndcg_ci.mean <= without->ndcg_ci.mean)
         contest->rules = excluded;
     return without != NULL;
@@ -201,14 +212,19 @@ static bool climb(Contest *contest, Rival *rival, size_t rung, GError **error)
         return true;
     if (rival == contest->rival && rung == 0 && !find_rules(contest, error))
         return false;
-    g_clear_pointer(&rival->evaluation, evaluation_free);
-    rival->evaluation = judge_rival(contest, rival, contest->rules, RUNGS[rung].users, error);
-    return rival->evaluation != NULL;
+    g_clear_pointer(&rival->any, evaluation_free);
+    g_clear_pointer(&rival->only_new, evaluation_free);
+    Question any = {contest->rules, false, RUNGS[rung].users};
+    Question only_new = {contest->rules, true, RUNGS[rung].users};
+    return (rival->any = judge_rival(contest, rival, any, error)) &&
+           (rival->only_new = judge_rival(contest, rival, only_new, error));
 }
 
+/* Old and new products count alike: a ranker has the old ones from elsewhere. */
 static double ndcg(const Rival *rival)
 {
-    return rival->evaluation->ndcg_ci.mean;
+    double only_new = rival->only_new->n_users > 0 ? rival->only_new->ndcg_ci.mean : 0;
+    return rival->any->ndcg_ci.mean + only_new;
 }
 
 /* The usual setting is never the one. NULL when it is alone. */
@@ -237,7 +253,7 @@ static bool run_rung(Contest *contest, size_t rung, GError **error)
         Rival *rival = &contest->rival[r];
         if (!rival->is_out && !climb(contest, rival, rung, error))
             return false;
-        if (r == 0 && (rival->is_out || rival->evaluation->n_users < USERS_MIN))
+        if (r == 0 && (rival->is_out || rival->any->n_users < USERS_MIN))
             return true; /* nothing to compare with */
     }
     unsigned wanted = rung + 1 < G_N_ELEMENTS(RUNGS) ? left_at(contest->n, rung + 1) : 2;
@@ -246,23 +262,37 @@ static bool run_rung(Contest *contest, size_t rung, GError **error)
     return true;
 }
 
-static const char *weigh(const Contest *contest, Found *found)
+static Interval gain(const Contest *contest, const Evaluation *best, const Evaluation *usual)
 {
-    const Rival *usual = &contest->rival[0];
-    const Rival *best = worst((Contest *)contest); /* of those left, which is the one */
+    return stats_bootstrap_paired(best->ndcg, usual->ndcg, usual->n_users, RESAMPLES,
+                                  contest->options->seed);
+}
+
+static bool is_gain(const Interval *gain, const Evaluation *usual)
+{
+    return gain->low > 0 && gain->mean > GAIN_MIN * usual->ndcg_ci.mean;
+}
+
+/* With the usual setting only the best of the others is left. */
+static const char *weigh(Contest *contest, Found *found)
+{
+    const Rival *usual = &contest->rival[0], *best = worst(contest);
     if (!best)
-        return "no other setting can be fitted";
-    size_t n = usual->evaluation->n_users;
-    found->gain = stats_bootstrap_paired(best->evaluation->ndcg, usual->evaluation->ndcg, n,
-                                         RESAMPLES, contest->options->seed);
-    if (!(found->gain.low > 0) || !(found->gain.mean > GAIN_MIN * ndcg(usual)))
+        return "not searched: no other setting can be fitted";
+    found->tried = contest->n;
+    found->any = gain(contest, best->any, usual->any);
+    found->only_new =
+        usual->only_new->n_users > 0 ? gain(contest, best->only_new, usual->only_new) : found->any;
+    bool is_better = (is_gain(&found->any, usual->any) && found->only_new.mean >= 0) ||
+                     (is_gain(&found->only_new, usual->only_new) && found->any.mean >= 0);
+    if (!is_better)
         return "no other setting is measurably better than the usual one";
     memcpy(found->value, best->value, sizeof found->value);
     found->is_usual = false;
     return "measurably better than the usual setting on the validation window";
 }
 
-static bool search_learner(const SearchOptions *options, Found *found, GError **error)
+bool search_learner(const SearchOptions *options, Found *found, GError **error)
 {
     g_auto(Contest) contest = {.options = options, .learner = found->learner};
     unsigned n = affordable(&contest);
@@ -275,13 +305,12 @@ static bool search_learner(const SearchOptions *options, Found *found, GError **
         if (!run_rung(&contest, rung, error))
             return false;
         const Rival *usual = &contest.rival[0];
-        if (usual->is_out || usual->evaluation->n_users < USERS_MIN) {
+        if (usual->is_out || usual->any->n_users < USERS_MIN) {
             found->reason = usual->is_out ? "not searched: it cannot learn from this data"
                                           : "not searched: too few users to judge by";
             return true;
         }
     }
-    found->tried = contest.n;
     found->reason = weigh(&contest, found);
     return true;
 }
@@ -333,10 +362,16 @@ static void write_found(const Found *found, JsonWriter *writer)
     json_key(writer, "usual");
     json_bool(writer, found->is_usual);
     json_key(writer, "gain");
-    if (found->tried > 0)
-        interval_write(&found->gain, writer);
-    else
+    if (found->tried > 0) {
+        json_begin_object(writer);
+        json_key(writer, "any");
+        interval_write(&found->any, writer);
+        json_key(writer, "new");
+        interval_write(&found->only_new, writer);
+        json_end_object(writer);
+    } else {
         json_null(writer);
+    }
     json_key(writer, "reason");
     json_string(writer, found->reason);
     json_end_object(writer);
