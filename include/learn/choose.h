@@ -63,6 +63,7 @@ typedef struct ChooseOptions {
     ChooseProgress progress; /* or NULL */
     void *progress_context;
     FitShared *shared; /* what the last fit may use again; or NULL */
+    uint64_t spare;    /* bytes of choose_bytes() to do without, at most choose_spare_bytes() */
 } ChooseOptions;
 
 typedef struct Choice {
@@ -83,5 +84,7 @@ void choice_free(Choice *choice);
 
 /* Peak bytes of a whole choice and fit over a data set of this size. */
 uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+/* Of those, bytes that a choice and fit can do without when memory is short. */
+uint64_t choose_spare_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Choice, choice_free)

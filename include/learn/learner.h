@@ -65,6 +65,7 @@ typedef struct FitContext {
                              dataset_before(); NULL: only the view is known */
     int64_t horizon;      /* µs that the prediction speaks of; 0: 30 days */
     FitShared *shared;    /* what fits of one choice may use again; NULL: nothing is kept */
+    uint64_t spare;       /* bytes of `fit_bytes` to do without, at most `spare_bytes` */
     const Params *params; /* NULL: the usual ones */
     double effort;        /* 0 or 1: a whole fit. Between: a share of the work, to compare
                              parameters by */
@@ -126,6 +127,10 @@ struct Learner {
 
     /* Bytes that fit needs beyond the data set, for `estimate`. */
     uint64_t (*fit_bytes)(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+
+    /* How many of those fit can do without, when memory is short, for a somewhat worse result.
+     * NULL: none. */
+    uint64_t (*spare_bytes)(uint32_t n_users);
 
     void (*free)(Fitted *fitted);
 };

@@ -57,7 +57,7 @@ typedef struct Training {
     const SourceSettings *source;
     Prediction *prediction;
     Model *users, *events, *products;
-    uint64_t seed;
+    uint64_t seed, spare; /* bytes to do without */
     Dataset *raw, *view;
     Scope *scope;
     Choice *choice;
@@ -167,6 +167,12 @@ static bool check_budget(Training *training, GError **error)
                 "%s%" PRIu64 " order lines, %" PRIu64 " users, %" PRIu64 " products: about %.0f MB",
                 counts.exact ? "" : "about ", counts.rows, counts.users, counts.products,
                 (double)need / 1e6);
+    training->spare = estimate_spare(settings, &counts);
+    if (training->spare > 0 && need <= budget)
+        job_run_log(training->run,
+                    "memory_budget leaves %.0f MB less than wanted: the ranker learns from fewer "
+                    "pairs",
+                    (double)training->spare / 1e6);
     if (need <= budget)
         return true;
     error_set(error, ERR_INVALID,
@@ -222,7 +228,8 @@ static bool stage_choose(Training *training, GError **error)
                              .cancel = training->run->cancel,
                              .progress = choosing_progress,
                              .progress_context = training,
-                             .shared = training->shared};
+                             .shared = training->shared,
+                             .spare = training->spare};
     rules_configured(training->prediction, &options);
     training->choice = choose_learner(training->raw, &options, error);
     if (!training->choice)
@@ -279,6 +286,7 @@ static bool stage_fit(Training *training, GError **error)
                           .raw = training->raw,
                           .horizon = training->prediction->horizon_days * US_PER_DAY,
                           .shared = training->shared,
+                          .spare = training->spare,
                           .params = training->choice->params};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);

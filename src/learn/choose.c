@@ -132,6 +132,7 @@ static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate,
                           .raw = chooser->windows.none ? NULL : chooser->raw,
                           .horizon = options->horizon_days * US_PER_DAY,
                           .shared = options->shared,
+                          .spare = options->spare,
                           .params = chooser->search ? chooser->search->params : NULL};
     return candidate->learner->fit(stage->view, &context, error);
 }
@@ -576,16 +577,33 @@ void choice_free(Choice *choice)
     g_free(choice);
 }
 
+/* The largest of all fits, or of what each cannot do without. */
+static uint64_t fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads,
+                          bool needed)
+{
+    uint64_t most = 0;
+    size_t n;
+    const Learner *const *learners = learners_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes = learners[i]->fit_bytes(rows, n_users, n_items, threads);
+        if (needed && learners[i]->spare_bytes)
+            bytes -= MIN(bytes, learners[i]->spare_bytes(n_users));
+        most = MAX(most, bytes);
+    }
+    return most;
+}
+
 uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
 {
     uint64_t row = 4 * sizeof(uint32_t) + sizeof(int64_t) + sizeof(float); /* of a view */
     uint64_t view = rows * row + (uint64_t)n_users * (sizeof(uint64_t) + 1) + n_items;
     uint64_t targets = rows * 5 * sizeof(uint32_t) + n_users * sizeof(uint64_t);
     uint64_t judging = evaluate_bytes(n_users, n_items, threads);
-    uint64_t fit = 0;
-    size_t n;
-    const Learner *const *learners = learners_all(&n);
-    for (size_t i = 0; i < n; i++)
-        fit = MAX(fit, learners[i]->fit_bytes(rows, n_users, n_items, threads));
-    return view + targets + fit + judging;
+    return view + targets + judging + fit_bytes(rows, n_users, n_items, threads, false);
+}
+
+uint64_t choose_spare_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+{
+    return fit_bytes(rows, n_users, n_items, threads, false) -
+           fit_bytes(rows, n_users, n_items, threads, true);
 }

@@ -334,5 +334,6 @@ const Learner learner_ranked = {
     .load = ranked_load,
     .describe = ranked_describe,
     .fit_bytes = ranked_fit_bytes,
+    .spare_bytes = lessons_spare_bytes,
     .free = ranked_free,
 };
