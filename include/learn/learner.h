@@ -86,8 +86,9 @@ struct Learner {
     Param param[PARAMS_MAX];
     size_t n_params;
 
-    /* Multiplications of a fit by these values, about, by a formula: a budget in them gives the
-     * same result on any machine. NULL where there is nothing to search. */
+    /* What a fit by these values takes, by a formula of the sizes: nanoseconds of a core as of
+     * 2023, about. Counted so and not by a clock, a budget gives the same result on any machine.
+     * NULL where there is nothing to search. */
     double (*fit_work)(const Dataset *view, const double *value, double effort);
     bool goes_on; /* fit starts from context->warm, and does the rest of the effort */
 

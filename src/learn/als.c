@@ -140,12 +140,14 @@ static unsigned sweeps_of(double effort)
     return is_whole ? als_defaults.sweeps : MAX(1, (unsigned)(effort * als_defaults.sweeps + 0.5));
 }
 
+#define NS_PER_PRODUCT 0.05
+
 static double als_fit_work(const Dataset *view, const double *value, double effort)
 {
     double rank = value[ALS_RANK], steps = als_defaults.solve.steps + 1;
     double cells = 2.0 * (double)view->rows.n * 2 * rank * steps;
     double sides = ((double)view->n_users + view->n_items) * rank * rank * steps;
-    return sweeps_of(effort) * (cells + sides);
+    return NS_PER_PRODUCT * sweeps_of(effort) * (cells + sides);
 }
 
 static Fitted *als_fit(const Dataset *view, const FitContext *context, GError **error)

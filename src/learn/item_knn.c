@@ -238,6 +238,10 @@ Fitted *item_knn_fit_with(const Dataset *view, const ItemKnnParams *params,
 /* The parameters that are searched, by place in the learner's list. */
 enum { KNN_SHRINKAGE, KNN_HALF_LIFE, KNN_SATURATION, KNN_LENGTH };
 
+#define NS_PER_PAIR 8.0
+#define NS_PER_ITEM 20000.0
+#define NS_PER_ROW  100.0
+
 /* All pairs of a user's products meet. */
 static double item_knn_fit_work(const Dataset *view, const double *value, double effort)
 {
@@ -246,7 +250,7 @@ static double item_knn_fit_work(const Dataset *view, const double *value, double
         double rows = (double)(view->user_start[user + (size_t)1] - view->user_start[user]);
         pairs += rows * rows;
     }
-    return 4 * pairs + (double)view->n_items * item_knn_defaults.neighbours * 8;
+    return NS_PER_PAIR * pairs + NS_PER_ITEM * view->n_items + NS_PER_ROW * (double)view->rows.n;
 }
 
 static Fitted *item_knn_fit(const Dataset *view, const FitContext *context, GError **error)

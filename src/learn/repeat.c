@@ -218,7 +218,7 @@ static void repeat_describe(const Fitted *fitted, JsonWriter *writer)
 
 static double repeat_fit_work(const Dataset *view, const double *value, double effort)
 {
-    return 60.0 * (double)view->rows.n;
+    return 150.0 * (double)view->rows.n;
 }
 
 static uint64_t repeat_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,

@@ -8,9 +8,9 @@
 #define RIVALS_MAX  12u
 #define RIVALS_MIN  4u
 /* Of the search of one learner: whole fits by the usual parameters, */
-#define FITS_MAX    6.5
-/* and multiplications, about half a minute of one core. */
-#define WORK_MAX    4e11
+#define FITS_MAX    8.0
+/* and nanoseconds by its formula. */
+#define WORK_MAX    2e10
 #define DRAWS_MAX   200u
 #define RESAMPLES   1000u
 /* Fewer users tell nothing, and smaller gains are not worth a change. */

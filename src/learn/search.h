@@ -8,8 +8,8 @@
  * hundredth, and outside the paired interval) for all products or for those new to the user, and
  * not lower for the other: of the ranker's recallers the new ones are wanted above all.
  *
- * The budget is counted in multiplications by the learners' own formulae, never in seconds: same
- * data and seed, same parameters, on any machine. What would take too long is not searched, and the
+ * The budget is counted by the learners' own formulae, never by a clock: same data and seed, same
+ * parameters, on any machine. What would take too long is not searched, and the
  * report says so. */
 #pragma once
 
