@@ -18,7 +18,11 @@ typedef struct Estimate {
     char *basis; /* how the seconds were found, in words */
 } Estimate;
 
-/* Bytes a training over data of these sizes needs at its peak. */
+/* Bytes that a training over data of these sizes is to do without, so that it keeps the budget as
+ * far as it can: the ranker then learns from fewer pairs. */
+uint64_t estimate_spare(const Settings *settings, const SourceCounts *counts);
+
+/* Bytes it needs at its peak then. */
 uint64_t estimate_bytes(const Settings *settings, const SourceCounts *counts);
 
 /* The memory-budget of the settings, or what stands for it when that is 0. */

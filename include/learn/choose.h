@@ -1,16 +1,16 @@
 /* The choice between learners on a time-ordered holdout, and the quality report.
  *
- * All learners are fitted on rows before the validation window and compared on it (paired bootstrap
- * of NDCG@k). A learner that is no baseline wins only if it beats the best baseline outside the
- * interval; else the baseline is taken and the report says so. All are then fitted again on rows
- * before the test window and reported there; the winner stays only if it beats the baseline outside
- * the interval there as well, or is as good on average and beats it so at products new to the user.
- * The `auto` policy for purchased items is decided on the validation window: repeats are allowed
- * when the best NDCG over all relevant items is higher with them. Where the rows span too little
- * time for windows, a fifth of every user's products is held out by lot for each of the two. What
- * events of other types count is learned on the validation window before the learners compete. When
- * no window holds a user to judge by, nothing is measured: personal frequency is taken where
- * anybody bought a product again, else popularity.
+ * First what events of other types count is learned on the validation window, then parameters are
+ * searched there (src/learn/search.h). All learners are fitted on rows before the validation window
+ * and compared on it (paired bootstrap of NDCG@k). A learner that is no baseline wins only if it
+ * beats the best baseline outside the interval; else the baseline is taken and the report says so.
+ * All are then fitted again on rows before the test window and reported there; the winner stays
+ * only if it beats the baseline outside the interval there as well, or is as good on average and
+ * beats it so at products new to the user. The `auto` policy for purchased items is decided on the
+ * validation window: repeats are allowed when the best NDCG over all relevant items is higher with
+ * them. Where the rows span too little time for windows, a tenth of every user's products is held
+ * out by lot for each of the two. When no window holds a user to judge by, nothing is measured:
+ * personal frequency is taken where anybody bought a product again, else popularity.
  *
  * The report (openapi QualityReport; <metrics> is what evaluation_write() writes, <interval> is
  * {"mean", "low", "high"}):
@@ -27,6 +27,8 @@
  *                    "test": {"any": <metrics> or null, "new": <metrics> or null},
  *                    "against_best_baseline": null (the best baseline itself, or not measured) or
  *                        {"ndcg_difference": <interval>, "better": bool}}]}
+ *
+ *   "search": search_write() of src/learn/search.h: what became of the learners' parameters
  *
  *   "calibration": calibration_report() of the chosen learner on the test window, by curves from
  * the validation window; null when there were too few events, or one window
@@ -63,6 +65,7 @@ typedef struct ChooseOptions {
     ChooseProgress progress; /* or NULL */
     void *progress_context;
     FitShared *shared; /* what the last fit may use again; or NULL */
+    uint64_t spare;    /* bytes of choose_bytes() to do without, at most choose_spare_bytes() */
 } ChooseOptions;
 
 typedef struct Choice {
@@ -72,7 +75,8 @@ typedef struct Choice {
     SignalWeights signals; /* given, or learned on the validation window by one cheap learner */
     char grade;            /* 'A', 'B', 'C' */
     char *reason;          /* plain words, one or two sentences */
-    char *report; /* the quality report, a JSON object (members as in openapi QualityReport) */
+    char *report;   /* the quality report, a JSON object (members as in openapi QualityReport) */
+    Params *params; /* to fit by */
     Calibration *calibration; /* fitted on the test window, to be aimed; NULL: too few events */
 } Choice;
 
@@ -83,5 +87,7 @@ void choice_free(Choice *choice);
 
 /* Peak bytes of a whole choice and fit over a data set of this size. */
 uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+/* Of those, bytes that a choice and fit can do without when memory is short. */
+uint64_t choose_spare_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Choice, choice_free)

@@ -73,4 +73,7 @@ uint64_t evaluate_bytes(uint32_t n_users, uint32_t n_items, unsigned threads);
  * when nothing is listed) and "fallback_share". */
 void evaluation_write(const Evaluation *evaluation, JsonWriter *writer);
 
+/* {"mean", "low", "high"} */
+void interval_write(const Interval *interval, JsonWriter *writer);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Evaluation, evaluation_free)

@@ -30,6 +30,26 @@ void *fit_shared_get(FitShared *shared, const char *name);
 /* Takes `value`, in place of an older one of that name; NULL removes. */
 void fit_shared_set(FitShared *shared, const char *name, void *value, GDestroyNotify free_value);
 
+/* A parameter of a learner that a search over the validation window chooses (learn/search.h). */
+#define PARAMS_MAX 4u
+#define VALUES_MAX 6u
+typedef struct Param {
+    const char *name;         /* as `describe` writes it */
+    double usual;             /* without a search, and where none is measurably better */
+    double value[VALUES_MAX]; /* what competes with it */
+    size_t n_values;
+} Param;
+
+/* What a search chose; immutable while anything fits by it. */
+typedef struct Params Params;
+
+Params *params_new(void);
+void params_free(Params *params);
+/* value: as many as the learner has parameters. */
+void params_set(Params *params, const Learner *learner, const double *value);
+/* Of the learner's param-th parameter; the usual one where nothing was set, or `params` is NULL. */
+double params_get(const Params *params, const Learner *learner, size_t param);
+
 /* What every fitted learner begins with. */
 typedef struct Fitted {
     const Learner *learner;
@@ -47,6 +67,12 @@ typedef struct FitContext {
     int64_t horizon;    /* µs that the prediction speaks of; 0: 30 days */
     const SignalWeights *signals; /* what events beside purchases count; NULL: nothing */
     FitShared *shared;            /* what fits of one choice may use again; NULL: nothing is kept */
+    uint64_t spare;               /* bytes of `fit_bytes` to do without, at most `spare_bytes` */
+    const Params *params;         /* NULL: the usual ones */
+    double effort;                /* 0 or 1: a whole fit. Between: a share of the work, to compare
+                                     parameters by */
+    const Fitted *warm;           /* of less effort, by the same parameters and data, to go on from;
+                                     or NULL */
 } FitContext;
 
 struct Learner {
@@ -57,6 +83,16 @@ struct Learner {
     bool is_personal;    /* its scores differ between users */
     bool is_probability; /* its scores are probabilities, though not yet at the right level */
     float candidate_min; /* scores of score_users below this are of pairs not looked at closely */
+
+    /* What may be searched, n_params of them; changed values are told apart by `describe`. */
+    Param param[PARAMS_MAX];
+    size_t n_params;
+
+    /* What a fit by these values takes, by a formula of the sizes: nanoseconds of a core as of
+     * 2023, about. Counted so and not by a clock, a budget gives the same result on any machine.
+     * NULL where there is nothing to search. */
+    double (*fit_work)(const Dataset *view, const double *value, double effort);
+    bool goes_on; /* fit starts from context->warm, and does the rest of the effort */
 
     /* `view` is netted (dataset_before) and outlives the fitted learner only until fit returns.
      * NULL with ERR_INVALID, ERR_NO_MEMORY, ERR_CANCELLED. */
@@ -97,6 +133,10 @@ struct Learner {
     /* Bytes that fit needs beyond the data set, for `estimate`. */
     uint64_t (*fit_bytes)(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
 
+    /* How many of those fit can do without, when memory is short, for a somewhat worse result.
+     * NULL: none. */
+    uint64_t (*spare_bytes)(uint32_t n_users);
+
     void (*free)(Fitted *fitted);
 };
 
@@ -110,4 +150,5 @@ const Learner *learners_find(const char *name);
 void fitted_free(Fitted *fitted);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FitShared, fit_shared_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Params, params_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fitted, fitted_free)

@@ -57,8 +57,8 @@ typedef struct Training {
     const SourceSettings *source;
     Prediction *prediction;
     Model *users, *events, *products;
-    Model **signals; /* prediction->models.n_signals */
-    uint64_t seed;
+    Model **signals;      /* prediction->models.n_signals */
+    uint64_t seed, spare; /* spare: bytes to do without */
     Dataset *raw, *view;
     Scope *scope;
     Choice *choice;
@@ -187,6 +187,12 @@ static bool check_budget(Training *training, GError **error)
                 "%s%" PRIu64 " order lines, %" PRIu64 " users, %" PRIu64 " products: about %.0f MB",
                 counts.exact ? "" : "about ", counts.rows, counts.users, counts.products,
                 (double)need / 1e6);
+    training->spare = estimate_spare(settings, &counts);
+    if (training->spare > 0 && need <= budget)
+        job_run_log(training->run,
+                    "memory_budget leaves %.0f MB less than wanted: the ranker learns from fewer "
+                    "pairs",
+                    (double)training->spare / 1e6);
     if (need <= budget)
         return true;
     error_set(error, ERR_INVALID,
@@ -255,7 +261,8 @@ static bool stage_choose(Training *training, GError **error)
                              .cancel = training->run->cancel,
                              .progress = choosing_progress,
                              .progress_context = training,
-                             .shared = training->shared};
+                             .shared = training->shared,
+                             .spare = training->spare};
     rules_configured(training->prediction, &options);
     training->choice = choose_learner(training->raw, &options, error);
     if (!training->choice)
@@ -316,7 +323,9 @@ static bool stage_fit(Training *training, GError **error)
                           .raw = training->raw,
                           .horizon = horizon_days(training) * US_PER_DAY,
                           .signals = &training->choice->signals,
-                          .shared = training->shared};
+                          .shared = training->shared,
+                          .spare = training->spare,
+                          .params = training->choice->params};
     training->fitted = training->choice->learner->fit(training->view, &context, error);
     g_clear_pointer(&training->shared, fit_shared_free);
     bool good =

@@ -18,6 +18,7 @@
 typedef struct Als {
     Fitted fitted;
     uint32_t rank;
+    AlsParams params;                   /* as fitted */
     const float *users;                 /* n_users × rank */
     const float *items;                 /* n_items × rank */
     Factors *owned_users, *owned_items; /* the same, or NULL when borrowed from a file */
@@ -47,6 +48,19 @@ static void start_items(const Csr *by_item, const AlsParams *params, uint64_t se
         for (uint32_t f = 0; f < items->rank; f++)
             items->data[(size_t)item * items->rank + f] = spread * rng_normal(&rng);
     }
+}
+
+/* Goes on where a rougher fit stopped; false when there is none. */
+static bool start_warm(const FitContext *context, const AlsParams *params, Factors *users,
+                       Factors *items)
+{
+    const Als *warm = (const Als *)context->warm;
+    if (!warm || warm->fitted.n_users != users->rows || warm->fitted.n_items != items->rows ||
+        warm->rank != params->rank)
+        return false;
+    memcpy(users->data, warm->users, (size_t)users->rows * users->rank * sizeof(float));
+    memcpy(items->data, warm->items, (size_t)items->rows * items->rank * sizeof(float));
+    return true;
 }
 
 static bool sweep_all(const Csr *weights, const Csr *by_item, const AlsParams *params,
@@ -86,7 +100,8 @@ bool als_factorise(const Csr *weights, const AlsParams *params, const FitContext
     g_autoptr(Factors) y = factors_new(weights->cols, params->rank, error);
     if (!y)
         return false;
-    start_items(by_item, params, context->seed, y);
+    if (!start_warm(context, params, x, y))
+        start_items(by_item, params, context->seed, y);
     if (!sweep_all(weights, by_item, params, context, x, y, error))
         return false;
     if (!factors_are_finite(x) || !factors_are_finite(y)) {
@@ -108,6 +123,7 @@ Fitted *als_fit_with(const Dataset *view, const AlsParams *params, const FitCont
     Als *als = g_new(Als, 1);
     *als = (Als){.fitted = {&learner_als, view->n_users, view->n_items},
                  .rank = params->rank,
+                 .params = *params,
                  .users = users->data,
                  .items = items->data,
                  .owned_users = users,
@@ -115,9 +131,39 @@ Fitted *als_fit_with(const Dataset *view, const AlsParams *params, const FitCont
     return &als->fitted;
 }
 
+/* The parameters that are searched, by place in the learner's list. */
+enum { ALS_REGULARIZATION, ALS_HALF_LIFE, ALS_CONFIDENCE, ALS_RANK };
+
+static unsigned sweeps_of(double effort)
+{
+    bool is_whole = effort <= 0 || effort >= 1;
+    return is_whole ? als_defaults.sweeps : MAX(1, (unsigned)(effort * als_defaults.sweeps + 0.5));
+}
+
+#define NS_PER_PRODUCT 0.05
+
+static double als_fit_work(const Dataset *view, const double *value, double effort)
+{
+    double rank = value[ALS_RANK], steps = als_defaults.solve.steps + 1;
+    double cells = 2.0 * (double)view->rows.n * 2 * rank * steps;
+    double sides = ((double)view->n_users + view->n_items) * rank * rank * steps;
+    return NS_PER_PRODUCT * sweeps_of(effort) * (cells + sides);
+}
+
 static Fitted *als_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return als_fit_with(view, &als_defaults, context, error);
+    AlsParams params = als_defaults;
+    params.rank = (uint32_t)params_get(context->params, &learner_als, ALS_RANK);
+    params.half_life_days = params_get(context->params, &learner_als, ALS_HALF_LIFE);
+    params.solve.confidence = (float)params_get(context->params, &learner_als, ALS_CONFIDENCE);
+    params.solve.regularization =
+        (float)params_get(context->params, &learner_als, ALS_REGULARIZATION);
+    unsigned all = sweeps_of(context->effort);
+    params.sweeps = all - (context->warm ? ((const Als *)context->warm)->params.sweeps : 0);
+    Fitted *fitted = als_fit_with(view, &params, context, error);
+    if (fitted)
+        ((Als *)fitted)->params.sweeps = all;
+    return fitted;
 }
 
 /* What leaves the learner is finite and not negative, whatever a mapped file holds: NaN fails the
@@ -220,23 +266,28 @@ static Fitted *als_load(const Sections *sections, uint32_t n_users, uint32_t n_i
         return NULL;
     }
     Als *als = g_new(Als, 1);
-    *als = (Als){.fitted = {&learner_als, n_users, n_items}, .rank = *rank, .users = x, .items = y};
+    *als = (Als){.fitted = {&learner_als, n_users, n_items},
+                 .rank = *rank,
+                 .params = als_defaults,
+                 .users = x,
+                 .items = y};
     return &als->fitted;
 }
 
 static void als_describe(const Fitted *fitted, JsonWriter *writer)
 {
+    const AlsParams *params = &((const Als *)fitted)->params;
     const struct {
         const char *name;
         double value;
     } members[] = {
-        {"rank", ((const Als *)fitted)->rank},
-        {"sweeps", als_defaults.sweeps},
-        {"half_life_days", als_defaults.half_life_days},
-        {"confidence", als_defaults.solve.confidence},
-        {"regularization", als_defaults.solve.regularization},
-        {"regularization_exponent", als_defaults.solve.exponent},
-        {"conjugate_gradient_steps", als_defaults.solve.steps},
+        {"rank", params->rank},
+        {"sweeps", params->sweeps},
+        {"half_life_days", params->half_life_days},
+        {"confidence", params->solve.confidence},
+        {"regularization", params->solve.regularization},
+        {"regularization_exponent", params->solve.exponent},
+        {"conjugate_gradient_steps", params->solve.steps},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
         json_key(writer, members[i].name);
@@ -270,6 +321,16 @@ const Learner learner_als = {
              "Recommendation Benchmarks, RecSys 2022",
     .is_baseline = false,
     .is_personal = true,
+    .param =
+        {
+            [ALS_REGULARIZATION] = {"regularization", 1.5, {0.5, 3, 6, 12}, 4},
+            [ALS_HALF_LIFE] = {"half_life_days", 75, {30, 150, 400}, 3},
+            [ALS_CONFIDENCE] = {"confidence", 8, {2, 20}, 2},
+            [ALS_RANK] = {"rank", 128, {32, 64}, 2},
+        },
+    .n_params = 4,
+    .fit_work = als_fit_work,
+    .goes_on = true,
     .fit = als_fit,
     .score_users = als_score_users,
     .top_users = als_top_users,

@@ -11,9 +11,10 @@
 #include "ranked_arrays.h"
 
 #define USERS_MAX    5000u
-/* Of each user, by score; one in so many of the others. */
+/* Of each user, by score; of the others one in so many, and of a large catalogue so many in all. */
 #define FIRST        300u
 #define OTHERS       8u
+#define OTHERS_MAX   640u
 #define USER_BLOCK   16u
 #define DRAW_STREAM  0x63616c69u
 #define OTHER_STREAM 0x6f746865u
@@ -132,12 +133,18 @@ static bool may_be_listed(const Scratch *scratch, const Scope *scope, uint32_t i
     return scope->item[item] && scratch->banned[item] != scratch->stamp;
 }
 
+/* Each of the others kept stands for so many. */
+static uint32_t others_each(uint32_t n_items)
+{
+    return MAX(OTHERS, n_items / OTHERS_MAX);
+}
+
 /* Fills item, weight and bought; how many. */
 static uint32_t pick(Scratch *scratch, const Gathering *gathering, uint32_t user, float *tile,
                      Rng *rng)
 {
     const CalibrateMoment *moment = gathering->moment;
-    uint32_t n_items = moment->view->n_items, n = 0;
+    uint32_t n_items = moment->view->n_items, n = 0, others = others_each(n_items);
     for (uint32_t item = 0; item < n_items; item++) {
         if (!may_be_listed(scratch, moment->scope, item))
             tile[item] = -INFINITY;
@@ -150,11 +157,11 @@ static uint32_t pick(Scratch *scratch, const Gathering *gathering, uint32_t user
             continue;
         bool is_first = scratch->taken[item] == scratch->stamp;
         bool is_bought = moment->targets && csr_get(moment->targets, user, item) > 0;
-        if (!is_first && !is_bought && rng_below(rng, OTHERS) != 0)
+        if (!is_first && !is_bought && rng_below(rng, others) != 0)
             continue;
         scratch->item[n] = item;
         scratch->bought[n] = is_bought;
-        scratch->weight[n++] = is_first || is_bought ? 1 : OTHERS;
+        scratch->weight[n++] = is_first || is_bought ? 1 : (float)others;
     }
     return n;
 }

@@ -9,10 +9,13 @@
 #include "quality_report.h"
 #include "signal_search.h"
 
-#define RESAMPLES    1000u
-#define LOT_SHARE    0.2
-/* Intervals of a mean over so many are narrow enough for any decision here. */
-#define USERS_JUDGED 20000u
+#define RESAMPLES        1000u
+#define LOT_SHARE        0.1
+/* Intervals of a mean over so many are narrow enough for any decision here; of a large catalogue,
+ * whose lists take long, fewer do. */
+#define USERS_JUDGED     20000u
+#define USERS_JUDGED_MIN 5000u
+#define PAIRS_JUDGED     UINT64_C(250000000)
 
 /* One window: what was known before it, and what was bought in it. */
 typedef struct Stage {
@@ -34,6 +37,7 @@ typedef struct Chooser {
     const Candidate *best; /* so far on the validation window, */
     Fitted *best_fitted;   /* and as it was fitted there */
     const Candidate *chosen, *best_baseline;
+    Search *search;           /* NULL before it ran */
     Calibration *calibration; /* from the latest window it was fitted on */
     Calibration *judged_by;   /* from the window before that */
     char *calibration_report;
@@ -57,6 +61,7 @@ static void chooser_clear(Chooser *chooser)
     g_free(chooser->candidates);
     g_free(chooser->rules_reason);
     fitted_free(chooser->best_fitted);
+    search_free(chooser->search);
     calibration_free(chooser->calibration);
     calibration_free(chooser->judged_by);
     g_free(chooser->calibration_report);
@@ -129,7 +134,9 @@ static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate,
                           .raw = chooser->windows.none ? NULL : chooser->raw,
                           .horizon = options->horizon_days * US_PER_DAY,
                           .signals = &chooser->signals,
-                          .shared = options->shared};
+                          .shared = options->shared,
+                          .spare = options->spare,
+                          .params = chooser->search ? chooser->search->params : NULL};
     return candidate->learner->fit(stage->view, &context, error);
 }
 
@@ -156,13 +163,18 @@ typedef struct Trial {
     const Calibration *calibration; /* or NULL */
 } Trial;
 
+static uint32_t users_judged(uint32_t n_items)
+{
+    return (uint32_t)CLAMP(PAIRS_JUDGED / MAX(n_items, 1), USERS_JUDGED_MIN, USERS_JUDGED);
+}
+
 static Evaluation *judge(const Chooser *chooser, const Trial *trial, ListRules rules, bool only_new,
                          GError **error)
 {
     const Stage *stage = trial->stage;
     const ChooseOptions *options = chooser->options;
     EvaluateOptions how = {.k = options->k,
-                           .max_users = USERS_JUDGED,
+                           .max_users = users_judged(stage->view->n_items),
                            .only_new = only_new,
                            .rules = rules,
                            .calibration = trial->calibration,
@@ -357,6 +369,26 @@ static bool weigh_signals(Chooser *chooser, const Stage *stage, GError **error)
     return signal_weights_learn(&window, &search, &chooser->signals, error);
 }
 
+static bool search_params(Chooser *chooser, const Stage *stage, GError **error)
+{
+    const ChooseOptions *options = chooser->options;
+    SearchOptions how = {.view = stage->view,
+                         .scope = stage->scope,
+                         .targets = stage->targets,
+                         .raw = chooser->windows.none ? NULL : chooser->raw,
+                         .horizon = options->horizon_days * US_PER_DAY,
+                         .signals = &chooser->signals,
+                         .k = options->k,
+                         .purchased_auto = options->purchased_auto,
+                         .rules = chooser->rules,
+                         .max_users = users_judged(stage->view->n_items),
+                         .seed = options->seed,
+                         .threads = options->threads,
+                         .cancel = options->cancel};
+    chooser->search = search_run(&how, error);
+    return chooser->search != NULL;
+}
+
 /* *judged is false when the window has nobody to judge by. */
 static bool run_validation(Chooser *chooser, bool *judged, GError **error)
 {
@@ -365,7 +397,8 @@ static bool run_validation(Chooser *chooser, bool *judged, GError **error)
     if (!validation_init(&stage, chooser, error))
         return false;
     *judged = stage.view->rows.n > 0;
-    if (!weigh_signals(chooser, &stage, error))
+    if (!weigh_signals(chooser, &stage, error) ||
+        (*judged && !search_params(chooser, &stage, error)))
         return false;
     for (size_t c = 0; c < chooser->n_candidates && *judged; c++) {
         Candidate *candidate = &chooser->candidates[c];
@@ -517,6 +550,7 @@ static Choice *choice_new(Chooser *chooser, QualityReport *report, GError **erro
     report->rules = chooser->rules;
     report->rules_reason = chooser->rules_reason;
     report->calibration = chooser->calibration_report;
+    report->search = chooser->search;
     g_autoptr(Choice) choice = g_new0(Choice, 1);
     choice->learner = report->chosen->learner;
     choice->rules = chooser->rules;
@@ -525,6 +559,7 @@ static Choice *choice_new(Chooser *chooser, QualityReport *report, GError **erro
     choice->grade = quality_grade(report, &choice->reason);
     choice->report = quality_write(report, choice->grade, choice->reason, error);
     choice->calibration = g_steal_pointer(&chooser->calibration);
+    choice->params = chooser->search ? g_steal_pointer(&chooser->search->params) : params_new();
     return choice->report ? g_steal_pointer(&choice) : NULL;
 }
 
@@ -564,7 +599,24 @@ void choice_free(Choice *choice)
     g_free(choice->reason);
     g_free(choice->report);
     calibration_free(choice->calibration);
+    params_free(choice->params);
     g_free(choice);
+}
+
+/* The largest of all fits, or of what each cannot do without. */
+static uint64_t fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads,
+                          bool needed)
+{
+    uint64_t most = 0;
+    size_t n;
+    const Learner *const *learners = learners_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes = learners[i]->fit_bytes(rows, n_users, n_items, threads);
+        if (needed && learners[i]->spare_bytes)
+            bytes -= MIN(bytes, learners[i]->spare_bytes(n_users));
+        most = MAX(most, bytes);
+    }
+    return most;
 }
 
 uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
@@ -573,10 +625,11 @@ uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigne
     uint64_t view = rows * row + (uint64_t)n_users * (sizeof(uint64_t) + 1) + n_items;
     uint64_t targets = rows * 5 * sizeof(uint32_t) + n_users * sizeof(uint64_t);
     uint64_t judging = evaluate_bytes(n_users, n_items, threads);
-    uint64_t fit = 0;
-    size_t n;
-    const Learner *const *learners = learners_all(&n);
-    for (size_t i = 0; i < n; i++)
-        fit = MAX(fit, learners[i]->fit_bytes(rows, n_users, n_items, threads));
-    return view + targets + fit + judging;
+    return view + targets + judging + fit_bytes(rows, n_users, n_items, threads, false);
+}
+
+uint64_t choose_spare_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+{
+    return fit_bytes(rows, n_users, n_items, threads, false) -
+           fit_bytes(rows, n_users, n_items, threads, true);
 }

@@ -240,12 +240,45 @@ Fitted *ease_fit_with(const Dataset *view, const EaseParams *params, const FitCo
         !solve(&work, context, error) || !keep_largest(&work, context, error))
         return NULL;
     Csr *weights = sparse_slots_finish(work.slots, users->cols, work.item, error);
-    return weights ? sparse_product_new(&learner_ease, g_steal_pointer(&users), weights) : NULL;
+    Fitted *fitted =
+        weights ? sparse_product_new(&learner_ease, g_steal_pointer(&users), weights) : NULL;
+    if (fitted)
+        sparse_product_keep_params(fitted, params, sizeof *params);
+    return fitted;
+}
+
+/* The parameters that are searched, by place in the learner's list. */
+enum { EASE_REGULARIZATION, EASE_HALF_LIFE, EASE_ROW_EXPONENT };
+
+/* The cost is cubic in the products that take part. */
+static uint32_t items_of(uint32_t n_items, double effort)
+{
+    uint32_t most = MIN(n_items, ease_defaults.items_max);
+    bool is_whole = effort <= 0 || effort >= 1;
+    return is_whole ? ease_defaults.items_max : MAX(1, (uint32_t)(most * cbrt(effort)));
+}
+
+#define NS_PER_CUBE 0.016 /* of the inverse */
+#define NS_PER_PAIR 2.0   /* of the Gram matrix: a cell and another of the same user */
+#define NS_PER_ROW  100.0
+
+static double ease_fit_work(const Dataset *view, const double *value, double effort)
+{
+    double n = MIN(view->n_items, items_of(view->n_items, effort));
+    double rows_of_user = (double)view->rows.n / MAX(view->n_users, 1);
+    return NS_PER_CUBE * n * n * n +
+           (NS_PER_PAIR * rows_of_user + NS_PER_ROW) * (double)view->rows.n;
 }
 
 static Fitted *ease_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return ease_fit_with(view, &ease_defaults, context, error);
+    const Params *chosen = context->params;
+    EaseParams params = ease_defaults;
+    params.items_max = items_of(view->n_items, context->effort);
+    params.regularization = (float)params_get(chosen, &learner_ease, EASE_REGULARIZATION);
+    params.half_life_days = (float)params_get(chosen, &learner_ease, EASE_HALF_LIFE);
+    params.row_exponent = (float)params_get(chosen, &learner_ease, EASE_ROW_EXPONENT);
+    return ease_fit_with(view, &params, context, error);
 }
 
 static Fitted *ease_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -257,15 +290,15 @@ static Fitted *ease_load(const Sections *sections, uint32_t n_users, uint32_t n_
 
 static void ease_describe(const Fitted *fitted, JsonWriter *writer)
 {
+    const SparseProduct *product = (const SparseProduct *)fitted;
+    const EaseParams *params = product->params ? product->params : &ease_defaults;
     const struct {
         const char *name;
         double value;
     } members[] = {
-        {"items_max", ease_defaults.items_max},
-        {"kept_weights", ease_defaults.kept},
-        {"half_life_days", ease_defaults.half_life_days},
-        {"row_exponent", ease_defaults.row_exponent},
-        {"regularization", ease_defaults.regularization},
+        {"items_max", params->items_max},           {"kept_weights", params->kept},
+        {"half_life_days", params->half_life_days}, {"row_exponent", params->row_exponent},
+        {"regularization", params->regularization},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
         json_key(writer, members[i].name);
@@ -289,6 +322,14 @@ const Learner learner_ease = {
     .paper = "Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019",
     .is_baseline = false,
     .is_personal = true,
+    .param =
+        {
+            [EASE_REGULARIZATION] = {"regularization", 20, {5, 10, 40, 80}, 4},
+            [EASE_HALF_LIFE] = {"half_life_days", 90, {30, 240}, 2},
+            [EASE_ROW_EXPONENT] = {"row_exponent", 0.25, {0, 0.4}, 2},
+        },
+    .n_params = 3,
+    .fit_work = ease_fit_work,
     .fit = ease_fit,
     .score_users = sparse_product_score_users,
     .score_items = sparse_product_score_items,

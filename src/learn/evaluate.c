@@ -390,9 +390,8 @@ void evaluation_free(Evaluation *evaluation)
     g_free(evaluation);
 }
 
-static void write_interval(JsonWriter *writer, const char *name, const Interval *interval)
+void interval_write(const Interval *interval, JsonWriter *writer)
 {
-    json_key(writer, name);
     json_begin_object(writer);
     json_key(writer, "mean");
     json_number(writer, interval->mean);
@@ -401,6 +400,12 @@ static void write_interval(JsonWriter *writer, const char *name, const Interval 
     json_key(writer, "high");
     json_number(writer, interval->high);
     json_end_object(writer);
+}
+
+static void write_interval(JsonWriter *writer, const char *name, const Interval *interval)
+{
+    json_key(writer, name);
+    interval_write(interval, writer);
 }
 
 static void write_number(JsonWriter *writer, const char *name, double value)

@@ -228,14 +228,40 @@ Fitted *item_knn_fit_with(const Dataset *view, const ItemKnnParams *params,
     if (!normalise(&weights, error))
         return NULL;
     Fitted *fitted = fit_counts(users, &weights, params, context, error);
-    if (fitted)
-        g_steal_pointer(&users);
+    if (!fitted)
+        return NULL;
+    g_steal_pointer(&users);
+    sparse_product_keep_params(fitted, params, sizeof *params);
     return fitted;
+}
+
+/* The parameters that are searched, by place in the learner's list. */
+enum { KNN_SHRINKAGE, KNN_HALF_LIFE, KNN_SATURATION, KNN_LENGTH };
+
+#define NS_PER_PAIR 8.0
+#define NS_PER_ITEM 20000.0
+#define NS_PER_ROW  100.0
+
+/* All pairs of a user's products meet. */
+static double item_knn_fit_work(const Dataset *view, const double *value, double effort)
+{
+    double pairs = 0;
+    for (uint32_t user = 0; user < view->n_users; user++) {
+        double rows = (double)(view->user_start[user + (size_t)1] - view->user_start[user]);
+        pairs += rows * rows;
+    }
+    return NS_PER_PAIR * pairs + NS_PER_ITEM * view->n_items + NS_PER_ROW * (double)view->rows.n;
 }
 
 static Fitted *item_knn_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return item_knn_fit_with(view, &item_knn_defaults, context, error);
+    const Params *chosen = context->params;
+    ItemKnnParams params = item_knn_defaults;
+    params.shrinkage = (float)params_get(chosen, &learner_item_knn, KNN_SHRINKAGE);
+    params.half_life_days = (float)params_get(chosen, &learner_item_knn, KNN_HALF_LIFE);
+    params.saturation = (float)params_get(chosen, &learner_item_knn, KNN_SATURATION);
+    params.length = (float)params_get(chosen, &learner_item_knn, KNN_LENGTH);
+    return item_knn_fit_with(view, &params, context, error);
 }
 
 static Fitted *item_knn_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -247,16 +273,18 @@ static Fitted *item_knn_load(const Sections *sections, uint32_t n_users, uint32_
 
 static void item_knn_describe(const Fitted *fitted, JsonWriter *writer)
 {
+    const SparseProduct *product = (const SparseProduct *)fitted;
+    const ItemKnnParams *params = product->params ? product->params : &item_knn_defaults;
     const struct {
         const char *name;
         double value;
     } members[] = {
-        {"neighbours", slots_width(&item_knn_defaults, fitted->n_items) - 1},
-        {"half_life_days", item_knn_defaults.half_life_days},
-        {"saturation", item_knn_defaults.saturation},
-        {"length", item_knn_defaults.length},
-        {"shrinkage", item_knn_defaults.shrinkage},
-        {"own", item_knn_defaults.own},
+        {"neighbours", slots_width(params, fitted->n_items) - 1},
+        {"half_life_days", params->half_life_days},
+        {"saturation", params->saturation},
+        {"length", params->length},
+        {"shrinkage", params->shrinkage},
+        {"own", params->own},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
         json_key(writer, members[i].name);
@@ -281,6 +309,15 @@ const Learner learner_item_knn = {
     .paper = "Deshpande, Karypis: Item-based Top-N Recommendation Algorithms, TOIS 2004",
     .is_baseline = false,
     .is_personal = true,
+    .param =
+        {
+            [KNN_SHRINKAGE] = {"shrinkage", 5, {1, 20, 60}, 3},
+            [KNN_HALF_LIFE] = {"half_life_days", 90, {30, 240}, 2},
+            [KNN_SATURATION] = {"saturation", 2, {0.5, 8}, 2},
+            [KNN_LENGTH] = {"length", 1, {0.3, 0.7}, 2},
+        },
+    .n_params = 4,
+    .fit_work = item_knn_fit_work,
     .fit = item_knn_fit,
     .score_users = sparse_product_score_users,
     .score_items = sparse_product_score_items,

@@ -83,3 +83,55 @@ void fit_shared_set(FitShared *shared, const char *name, void *value, GDestroyNo
     *kept = (Shared){value, free_value};
     g_hash_table_replace(shared->values, g_strdup(name), kept);
 }
+
+/* Of one learner. */
+typedef struct ParamsOf {
+    const Learner *learner;
+    double value[PARAMS_MAX];
+} ParamsOf;
+
+struct Params {
+    GArray *of; /* of ParamsOf */
+};
+
+Params *params_new(void)
+{
+    Params *params = g_new(Params, 1);
+    params->of = g_array_new(FALSE, FALSE, sizeof(ParamsOf));
+    return params;
+}
+
+void params_free(Params *params)
+{
+    if (!params)
+        return;
+    g_array_unref(params->of);
+    g_free(params);
+}
+
+static ParamsOf *params_find(const Params *params, const Learner *learner)
+{
+    for (guint i = 0; params && i < params->of->len; i++) {
+        ParamsOf *of = &g_array_index(params->of, ParamsOf, i);
+        if (of->learner == learner)
+            return of;
+    }
+    return NULL;
+}
+
+void params_set(Params *params, const Learner *learner, const double *value)
+{
+    ParamsOf *known = params_find(params, learner), of = {.learner = learner};
+    memcpy(of.value, value, learner->n_params * sizeof *value);
+    if (known)
+        *known = of;
+    else
+        g_array_append_val(params->of, of);
+}
+
+double params_get(const Params *params, const Learner *learner, size_t param)
+{
+    const ParamsOf *of = params_find(params, learner);
+    g_assert(param < learner->n_params);
+    return of ? of->value[param] : learner->param[param].usual;
+}

@@ -12,11 +12,12 @@
 
 typedef struct Popularity {
     Fitted fitted;
-    const float *score; /* n_items */
-    float *owned;       /* the same, or NULL when borrowed from a file */
+    double half_life_days; /* as fitted */
+    const float *score;    /* n_items */
+    float *owned;          /* the same, or NULL when borrowed from a file */
 } Popularity;
 
-float *popularity_scores(const Dataset *view, int64_t as_of, GError **error)
+static float *decayed(const Dataset *view, int64_t as_of, double half_life_days, GError **error)
 {
     g_autofree double *sum = g_try_new0(double, MAX(view->n_items, 1));
     g_autofree float *score = g_try_new(float, MAX(view->n_items, 1));
@@ -27,17 +28,23 @@ float *popularity_scores(const Dataset *view, int64_t as_of, GError **error)
     }
     for (uint64_t r = 0; r < view->rows.n; r++) {
         double days = (double)(as_of - view->rows.time[r]) / US_PER_DAY;
-        sum[view->rows.item[r]] += MAX(exp2(-days / HALF_LIFE_DAYS), FLT_MIN);
+        sum[view->rows.item[r]] += MAX(exp2(-days / half_life_days), FLT_MIN);
     }
     for (uint32_t item = 0; item < view->n_items; item++)
         score[item] = (float)MIN(sum[item], FLT_MAX);
     return g_steal_pointer(&score);
 }
 
+float *popularity_scores(const Dataset *view, int64_t as_of, GError **error)
+{
+    return decayed(view, as_of, HALF_LIFE_DAYS, error);
+}
+
 static Popularity *popularity_new(uint32_t n_users, uint32_t n_items)
 {
     Popularity *popularity = g_new0(Popularity, 1);
     popularity->fitted = (Fitted){&learner_popularity, n_users, n_items};
+    popularity->half_life_days = HALF_LIFE_DAYS;
     return popularity;
 }
 
@@ -47,10 +54,12 @@ static Fitted *popularity_fit(const Dataset *view, const FitContext *context, GE
         error_set(error, ERR_INVALID, "there is no purchase to learn popularity from");
         return NULL;
     }
-    float *score = popularity_scores(view, context->as_of, error);
+    double half_life_days = params_get(context->params, &learner_popularity, 0);
+    float *score = decayed(view, context->as_of, half_life_days, error);
     if (!score)
         return NULL;
     Popularity *popularity = popularity_new(view->n_users, view->n_items);
+    popularity->half_life_days = half_life_days;
     popularity->score = popularity->owned = score;
     return &popularity->fitted;
 }
@@ -110,7 +119,12 @@ static Fitted *popularity_load(const Sections *sections, uint32_t n_users, uint3
 static void popularity_describe(const Fitted *fitted, JsonWriter *writer)
 {
     json_key(writer, "half_life_days");
-    json_number(writer, HALF_LIFE_DAYS);
+    json_number(writer, ((const Popularity *)fitted)->half_life_days);
+}
+
+static double popularity_fit_work(const Dataset *view, const double *value, double effort)
+{
+    return 20.0 * (double)view->rows.n;
 }
 
 static uint64_t popularity_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
@@ -131,6 +145,9 @@ const Learner learner_popularity = {
     .paper = "Ji, Sun, Zhang, Li: A Re-visit of the Popularity Baseline in Recommender Systems, "
              "SIGIR 2020",
     .is_baseline = true,
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {2, 14, 30, 90, 365}, 5}},
+    .n_params = 1,
+    .fit_work = popularity_fit_work,
     .fit = popularity_fit,
     .score_users = popularity_score_users,
     .score_items = popularity_score_items,

@@ -174,14 +174,7 @@ static void write_against(const QualityReport *report, const Candidate *candidat
     }
     json_begin_object(writer);
     json_key(writer, "ndcg_difference");
-    json_begin_object(writer);
-    json_key(writer, "mean");
-    json_number(writer, candidate->against.mean);
-    json_key(writer, "low");
-    json_number(writer, candidate->against.low);
-    json_key(writer, "high");
-    json_number(writer, candidate->against.high);
-    json_end_object(writer);
+    interval_write(&candidate->against, writer);
     write_bool(writer, "better", candidate->against.low > 0);
     json_end_object(writer);
 }
@@ -225,6 +218,8 @@ char *quality_write(const QualityReport *report, char grade, const char *reason,
             write_candidate(report, &report->candidates[c], &writer);
     }
     json_end_array(&writer);
+    json_key(&writer, "search");
+    search_write(report->search, &writer);
     json_key(&writer, "calibration");
     if (report->calibration)
         json_raw(&writer, report->calibration, strlen(report->calibration));

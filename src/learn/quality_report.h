@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "learn/choose.h"
+#include "search.h"
 
 /* One learner in the competition. */
 typedef struct Candidate {
@@ -29,6 +30,7 @@ typedef struct QualityReport {
     ListRules rules;
     char *rules_reason;
     bool measured;
+    const Search *search;     /* or NULL: nothing was searched */
     const char *calibration;  /* JSON, or NULL */
     Interval over_popularity; /* of the chosen one, NDCG on test_any */
 } QualityReport;

@@ -23,6 +23,14 @@ static float probability(float sum)
     return MAX(forest_probability(sum), CANDIDATE_MIN);
 }
 
+/* What a list takes anyway is kept for score_items, which asks for it of every user. */
+static void keep_places(const Ranked *ranked, uint32_t user, const Desk *desk)
+{
+    size_t width = (size_t)ranked->recallers->n * PLACES;
+    if (ranked->placed && !atomic_exchange(&ranked->placed[user], 1))
+        memcpy(ranked->place + user * width, desk->place, width * sizeof(float));
+}
+
 /* Describes `n` items of the user last proposed to and adds up their leaves. */
 static bool sum_leaves(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t row,
                        const uint32_t *items, uint32_t n, float *sums, GError **error)
@@ -42,6 +50,7 @@ static bool rank_user(const Ranked *ranked, Desk *desk, uint32_t user, uint32_t 
 {
     if (!desk_propose(desk, ranked->recallers, ranked->state, user, row, error))
         return false;
+    keep_places(ranked, user, desk);
     g_autofree float *sums = kept_new0(desk->n, sizeof *sums, error);
     if (!sums || !sum_leaves(ranked, desk, user, row, desk->item, desk->n, sums, error))
         return false;
@@ -88,6 +97,54 @@ static bool ranked_score_pairs(const Fitted *fitted, uint32_t user, const uint32
     for (uint32_t i = 0; i < n && good; i++)
         scores[i] = probability(scores[i]);
     desks_free(desk, 1);
+    return good;
+}
+
+typedef struct Placing {
+    const Ranked *ranked;
+    Desk *desks;
+} Placing;
+
+static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    const Placing *placing = context;
+    const Ranked *ranked = placing->ranked;
+    Desk *desk = &placing->desks[worker];
+    uint32_t users[DESK_USERS_MAX] = {0}, n = 0;
+    for (uint64_t user = begin; user < end; user++) {
+        if (!atomic_load(&ranked->placed[user]))
+            users[n++] = (uint32_t)user;
+    }
+    if (!desk_score(desk, ranked->recallers, users, n, error))
+        return false;
+    for (uint32_t u = 0; u < n; u++) {
+        if (!desk_propose(desk, ranked->recallers, ranked->state, users[u], u, error))
+            return false;
+        keep_places(ranked, users[u], desk);
+    }
+    return true;
+}
+
+/* Places of users whose list nobody asked for. */
+static bool place_others(const Ranked *ranked, GError **error)
+{
+    unsigned threads = parallel_threads(0);
+    uint32_t block = desk_users(ranked->fitted.n_items);
+    Placing placing = {
+        ranked, desks_new(ranked->fitted.n_items, ranked->longest_history, block, threads, error)};
+    bool good = placing.desks && parallel_for(ranked->fitted.n_users, block, threads, place_block,
+                                              &placing, NULL, error);
+    desks_free(placing.desks, threads);
+    return good;
+}
+
+static bool find_places(Ranked *ranked, GError **error)
+{
+    pthread_mutex_lock(&ranked->placing);
+    bool good = !ranked->placed || ranked->is_placed || place_others(ranked, error);
+    ranked->is_placed = good;
+    pthread_mutex_unlock(&ranked->placing);
     return good;
 }
 
@@ -171,7 +228,7 @@ static bool ranked_score_items(const Fitted *fitted, const uint32_t *items, uint
 {
     const Ranked *ranked = (const Ranked *)fitted;
     g_autoptr(Audience) audience = audience_new(ranked, error);
-    if (!audience)
+    if (!audience || !find_places((Ranked *)ranked, error))
         return false;
     memset(scores, 0, fitted->n_users * sizeof *scores);
     for (uint32_t i = 0; i < n; i++) {
@@ -197,49 +254,13 @@ static bool find_rest(Ranked *ranked, GError **error)
     return true;
 }
 
-typedef struct Placing {
-    Ranked *ranked;
-    Desk *desks;
-    uint32_t block;
-} Placing;
-
-static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
-                        GError **error)
+/* Of nobody yet. */
+static bool expect_places(Ranked *ranked, GError **error)
 {
-    const Placing *placing = context;
-    Ranked *ranked = placing->ranked;
-    Desk *desk = &placing->desks[worker];
-    uint32_t n = (uint32_t)(end - begin), width = ranked->recallers->n * PLACES;
-    uint32_t users[DESK_USERS_MAX] = {0};
-    for (uint32_t u = 0; u < n; u++)
-        users[u] = (uint32_t)begin + u;
-    if (!desk_score(desk, ranked->recallers, users, n, error))
-        return false;
-    for (uint32_t u = 0; u < n; u++) {
-        if (!desk_propose(desk, ranked->recallers, ranked->state, users[u], u, error))
-            return false;
-        memcpy(ranked->place + (size_t)users[u] * width, desk->place, width * sizeof(float));
-    }
-    return true;
-}
-
-static bool find_places(Ranked *ranked, const FitContext *context, GError **error)
-{
-    unsigned threads = parallel_threads(context->threads);
-    uint64_t width = (uint64_t)ranked->recallers->n * PLACES;
-    ranked->place = kept_new0(ranked->fitted.n_users * width, sizeof(float), error);
-    if (!ranked->place)
-        return false;
-    Placing placing = {.ranked = ranked,
-                       .desks = desks_new(ranked->fitted.n_items, ranked->longest_history,
-                                          desk_users(ranked->fitted.n_items), threads, error),
-                       .block = desk_users(ranked->fitted.n_items)};
-    if (!placing.desks)
-        return false;
-    bool good = parallel_for(ranked->fitted.n_users, placing.block, threads, place_block, &placing,
-                             context->cancel, error);
-    desks_free(placing.desks, threads);
-    return good;
+    uint64_t n = (uint64_t)ranked->fitted.n_users * ranked->recallers->n * PLACES;
+    ranked->place = kept_new0(n, sizeof(float), error);
+    ranked->placed = (_Atomic uint8_t *)kept_new0(ranked->fitted.n_users, 1, error);
+    return ranked->place && ranked->placed;
 }
 
 /* What is served from: everything as of the moment asked for. */
@@ -256,7 +277,7 @@ static bool describe_present(Ranked *ranked, const Dataset *view, const FitConte
     if (!ranked->state)
         return false;
     ranked->longest_history = feature_state_longest(ranked->state);
-    return find_places(ranked, context, error) && find_rest(ranked, error);
+    return expect_places(ranked, error) && find_rest(ranked, error);
 }
 
 static bool learn(Ranked *ranked, const Dataset *source, const FitContext *context,
@@ -354,5 +375,6 @@ const Learner learner_ranked = {
     .load = ranked_load,
     .describe = ranked_describe,
     .fit_bytes = ranked_fit_bytes,
+    .spare_bytes = lessons_spare_bytes,
     .free = ranked_free,
 };

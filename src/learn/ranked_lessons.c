@@ -16,6 +16,7 @@
 #define NEGATIVES        10u
 /* Users of all windows together are drawn by lot so that about so many rows result. */
 #define ROWS_MAX         750000.0
+#define ROWS_MIN         75000.0 /* when memory is short */
 #define ROWS_PER_USER    60.0
 #define BOUGHT_MIN       50u
 #define LOT_STREAM       0x6c6f7473u
@@ -92,6 +93,18 @@ static TaughtWindow *taught_window_new(int64_t from, const LessonOptions *option
                              .taught = g_array_new(FALSE, FALSE, sizeof(Lesson)),
                              .held = g_array_new(FALSE, FALSE, sizeof(Lesson))};
     return window;
+}
+
+/* Of a row, as numbers, and twice quantised by rows and by columns. */
+static double row_bytes(void)
+{
+    return FEATURES_MAX * (sizeof(float) + 4);
+}
+
+/* Rows there is memory for. */
+static double rows_most(const FitContext *context)
+{
+    return MAX(ROWS_MIN, ROWS_MAX - (double)context->spare / row_bytes());
 }
 
 static bool is_bought(const Csr *bought, uint32_t user, uint32_t item)
@@ -276,7 +289,8 @@ static bool fill_window(TaughtWindow *result, const Dataset *source, const FitCo
                         .threads = context->threads,
                         .cancel = context->cancel};
     uint32_t n_users;
-    double share = ROWS_MAX / ((double)view->n_users * ROWS_PER_USER * options->n_windows);
+    double share =
+        rows_most(context) / ((double)view->n_users * ROWS_PER_USER * options->n_windows);
     g_autofree uint32_t *users = find_users(view, from, share, context->seed, &n_users, error);
     g_autoptr(Recallers) recallers = NULL;
     g_autoptr(FeatureState) state = NULL;
@@ -376,9 +390,13 @@ Lessons *lessons_new(const Dataset *source, const FitContext *context, const Les
 
 uint64_t lessons_bytes(uint32_t n_users)
 {
+    return (uint64_t)(MIN(ROWS_MAX, n_users * ROWS_PER_USER * WINDOWS) * row_bytes());
+}
+
+uint64_t lessons_spare_bytes(uint32_t n_users)
+{
     double rows = MIN(ROWS_MAX, n_users * ROWS_PER_USER * WINDOWS);
-    /* as numbers, and twice quantised by rows and by columns */
-    return (uint64_t)(rows * FEATURES_MAX * (sizeof(float) + 4));
+    return (uint64_t)(MAX(0, rows - ROWS_MIN) * row_bytes());
 }
 
 void lessons_free(Lessons *lessons)

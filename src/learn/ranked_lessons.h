@@ -41,6 +41,8 @@ Lessons *lessons_new(const Dataset *source, const FitContext *context, const Les
                      GError **error);
 /* Bytes of them, and of what a library makes of them, at most. */
 uint64_t lessons_bytes(uint32_t n_users);
+/* Of those, bytes that FitContext.spare can take away. */
+uint64_t lessons_spare_bytes(uint32_t n_users);
 void lessons_free(Lessons *lessons);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lessons, lessons_free)

@@ -1,6 +1,9 @@
 /* The fitted ranker, and how it is stored. */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "learn/learner.h"
 #include "ranked_forest.h"
 #include "ranked_groups.h"
@@ -13,8 +16,11 @@ typedef struct Ranked {
     Recallers *recallers;
     FeatureState *state;
     Forest *forest;
-    float *place; /* n_users × recallers × PLACES */
-    float *rest;  /* n_items: what a product scores where it is no candidate */
+    float *place;            /* n_users × recallers × PLACES; of users never scored, infinite */
+    _Atomic uint8_t *placed; /* n_users: whose places are known so far; NULL: all that will be */
+    pthread_mutex_t placing;
+    bool is_placed; /* score_items asked, so that all are known; under `placing` */
+    float *rest;    /* n_items: what a product scores where it is no candidate */
     uint64_t longest_history;
     uint64_t n_windows, n_lessons, n_bought; /* what it was learned from */
     float *gain;      /* n_features: how much of the loss the splits on each took away */

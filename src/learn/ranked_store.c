@@ -28,6 +28,7 @@ Ranked *ranked_new(uint32_t n_users, uint32_t n_items)
 {
     Ranked *ranked = g_new0(Ranked, 1);
     ranked->fitted = (Fitted){&learner_ranked, n_users, n_items};
+    pthread_mutex_init(&ranked->placing, NULL);
     return ranked;
 }
 
@@ -59,6 +60,8 @@ void ranked_free(Fitted *fitted)
 {
     Ranked *ranked = (Ranked *)fitted;
     recallers_free(ranked->recallers);
+    pthread_mutex_destroy(&ranked->placing);
+    g_free((void *)ranked->placed);
     if (ranked->is_borrowed) {
         forget_arrays(ranked);
     } else {
@@ -138,9 +141,20 @@ static bool save_recallers(const Recallers *recallers, SectionsWriter *writer, G
     return good;
 }
 
+/* Users who were never scored are not served: in every product's order they come last. */
+static void close_places(const Ranked *ranked)
+{
+    size_t width = (size_t)ranked->recallers->n * PLACES;
+    for (uint32_t user = 0; ranked->placed && user < ranked->fitted.n_users; user++) {
+        for (size_t p = 0; p < width && !atomic_load(&ranked->placed[user]); p++)
+            ranked->place[user * width + p] = INFINITY;
+    }
+}
+
 bool ranked_save(const Fitted *fitted, SectionsWriter *writer, GError **error)
 {
     const Ranked *ranked = (const Ranked *)fitted;
+    close_places(ranked);
     Counts counts = count_all(ranked);
     KeptArrays arrays = {0};
     list_arrays((Ranked *)ranked, &arrays);

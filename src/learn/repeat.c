@@ -20,6 +20,7 @@
 
 typedef struct Repeat {
     Fitted fitted;
+    double half_life_days;  /* as fitted */
     const float *popular;   /* n_items */
     const uint64_t *start;  /* n_users + 1 */
     const uint32_t *column; /* n_pairs */
@@ -77,7 +78,8 @@ static Fitted *repeat_fit(const Dataset *view, const FitContext *context, GError
         error_set(error, ERR_INVALID, "there is no purchase to learn personal frequency from");
         return NULL;
     }
-    g_autoptr(Csr) personal = decayed_counts(view, context->as_of, HALF_LIFE_DAYS, error);
+    double half_life_days = params_get(context->params, &learner_repeat, 0);
+    g_autoptr(Csr) personal = decayed_counts(view, context->as_of, half_life_days, error);
     if (!personal)
         return NULL;
     g_autofree float *popular = popularity_scores(view, context->as_of, error);
@@ -87,6 +89,7 @@ static Fitted *repeat_fit(const Dataset *view, const FitContext *context, GError
 
     Repeat *repeat = g_new(Repeat, 1);
     *repeat = (Repeat){.fitted = {&learner_repeat, view->n_users, view->n_items},
+                       .half_life_days = half_life_days,
                        .popular = popular,
                        .start = personal->start,
                        .column = personal->column,
@@ -201,6 +204,7 @@ static Fitted *repeat_load(const Sections *sections, uint32_t n_users, uint32_t 
     }
     Repeat *repeat = g_new(Repeat, 1);
     *repeat = (Repeat){.fitted = {&learner_repeat, n_users, n_items},
+                       .half_life_days = HALF_LIFE_DAYS,
                        .popular = popular,
                        .start = start,
                        .column = column,
@@ -212,7 +216,12 @@ static Fitted *repeat_load(const Sections *sections, uint32_t n_users, uint32_t 
 static void repeat_describe(const Fitted *fitted, JsonWriter *writer)
 {
     json_key(writer, "half_life_days");
-    json_number(writer, HALF_LIFE_DAYS);
+    json_number(writer, ((const Repeat *)fitted)->half_life_days);
+}
+
+static double repeat_fit_work(const Dataset *view, const double *value, double effort)
+{
+    return 150.0 * (double)view->rows.n;
 }
 
 static uint64_t repeat_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
@@ -238,6 +247,9 @@ const Learner learner_repeat = {
              "Recommendation, SIGIR 2020",
     .is_baseline = true,
     .is_personal = true,
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {14, 30, 200, 500}, 4}},
+    .n_params = 1,
+    .fit_work = repeat_fit_work,
     .fit = repeat_fit,
     .score_users = repeat_score_users,
     .score_items = repeat_score_items,

@@ -28,6 +28,11 @@ Fitted *sparse_product_new(const Learner *learner, Csr *takes_left, Csr *takes_r
     return &product->fitted;
 }
 
+void sparse_product_keep_params(Fitted *fitted, const void *params, size_t size)
+{
+    ((SparseProduct *)fitted)->params = g_memdup2(params, size);
+}
+
 /* The entries of a row, [*from, *to), within the arrays whatever a mapped file holds. */
 static inline void sparse_row(const SparseRows *rows, uint32_t row, uint64_t *from, uint64_t *to)
 {
@@ -211,6 +216,7 @@ Fitted *sparse_product_load(const Learner *learner, const Sections *sections,
 void sparse_product_free(Fitted *fitted)
 {
     SparseProduct *product = (SparseProduct *)fitted;
+    g_free(product->params);
     csr_free(product->owned_left);
     csr_free(product->owned_right);
     g_free(product);

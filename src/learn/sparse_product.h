@@ -24,10 +24,14 @@ typedef struct SparseProduct {
     Fitted fitted;
     SparseRows left, right;
     Csr *owned_left, *owned_right; /* NULL when borrowed from a file */
+    void *params;                  /* as fitted, for `describe`; NULL: the learner's usual ones */
 } SparseProduct;
 
 /* Takes both, whose inner dimensions are equal. */
 Fitted *sparse_product_new(const Learner *learner, Csr *takes_left, Csr *takes_right);
+
+/* Keeps a copy of what the learner was fitted with. */
+void sparse_product_keep_params(Fitted *fitted, const void *params, size_t size);
 
 /* The members of Learner. A score is at most FLT_MAX; a value of a damaged file that is no number
  * scores 0. */
