@@ -160,7 +160,7 @@ static uint64_t count_left(const float *left, uint64_t n)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < n; i++)
-        count += left[i] > 0;
+        count += left[i] != 0;
     return count;
 }
 
@@ -256,4 +256,29 @@ Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error)
         return NULL;
     dataset_set_range(view);
     return g_steal_pointer(&view);
+}
+
+static void take_quantities(const Dataset *raw, Cut *cut)
+{
+    float *left = cut->left;
+    for (uint32_t user = 0; user < raw->n_users; user++) {
+        memcpy(left, raw->rows.quantity + raw->user_start[user], cut->n[user] * sizeof *left);
+        left += cut->n[user];
+    }
+}
+
+Dataset *dataset_as_of(const Dataset *raw, int64_t until, GError **error)
+{
+    g_autoptr(Dataset) past = dataset_owner_new(raw->shared);
+    g_auto(Cut) cut = {0};
+    past->users_left_out = raw->users_left_out;
+    past->items_left_out = raw->items_left_out;
+    if (!cut_rows(raw, until, &cut, error))
+        return NULL;
+    take_quantities(raw, &cut);
+    if (!copy_left(past, raw, &cut, error) ||
+        (past->rows.order && !renumber_orders(past, raw->n_orders, error)))
+        return NULL;
+    dataset_set_range(past);
+    return g_steal_pointer(&past);
 }

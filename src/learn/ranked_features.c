@@ -96,6 +96,27 @@ char *features_name(const FeatureState *state, const char *const *recallers, uin
     return g_strdup_printf("%s.%s", recallers[feature / 2], feature % 2 ? "place" : "score");
 }
 
+FeatureFamily features_family(const FeatureState *state, uint32_t feature, uint32_t *number)
+{
+    uint32_t first_group = FIXED_FEATURES;
+    uint32_t first_recaller = first_group + (uint32_t)(GROUP_FEATURES * state->groupings->n);
+    *number = 0;
+    if (feature < PAIR_FEATURES)
+        return FAMILY_HISTORY;
+    if (feature < PAIR_FEATURES + USER_FEATURES)
+        return FAMILY_USER;
+    if (feature < PAIR_FEATURES + USER_FEATURES + ITEM_FEATURES)
+        return FAMILY_PRODUCT;
+    if (feature < FIXED_FEATURES)
+        return FAMILY_MATCH;
+    if (feature < first_recaller) {
+        *number = (feature - first_group) / GROUP_FEATURES;
+        return FAMILY_GROUP;
+    }
+    *number = (feature - first_recaller) / 2;
+    return FAMILY_RECALLER;
+}
+
 /* The place of `wanted` in the ascending list[begin … end-1], or `end`. */
 static uint64_t find_in(const uint32_t *list, uint64_t begin, uint64_t end, uint32_t wanted)
 {
