@@ -99,6 +99,7 @@ static void find_roles(const Backtest *backtest, QualityReport *report)
              candidate->test_any->ndcg_ci.mean > report->best_baseline->test_any->ndcg_ci.mean))
             report->best_baseline = candidate;
     }
+    g_assert(report->chosen && report->popularity && report->best_baseline);
     report->measured = report->chosen->test_any->n_users > 0;
 }
 

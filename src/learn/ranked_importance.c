@@ -33,7 +33,8 @@ static Importance name_group(const Ranked *ranked, FeatureFamily family, uint32_
                             g_strdup_printf("Earlier purchases with the same %s", column), 0};
     }
     const Learner *learner = recallers_find(ranked->recallers->name[number]);
-    return (Importance){"method", learner->name, g_strdup(learner->title), 0};
+    return (Importance){"method", learner->name, g_strdup_printf("What %s expects", learner->title),
+                        0};
 }
 
 static unsigned slot_of(const Ranked *ranked, FeatureFamily family, uint32_t number)
