@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "index/register.h"
 #include "jobs/audience_table.h"
+#include "jobs/backtest.h"
 #include "jobs/follow.h"
 #include "jobs/remap.h"
 #include "jobs/train.h"
@@ -51,6 +52,7 @@ static const JobKind JOB_KINDS[] = {
     {"training", train_run},
     {REMAP_KIND, remap_run},
     {AUDIENCE_TABLE_KIND, audience_table_run},
+    {BACKTEST_KIND, backtest_run},
 };
 
 /* What the command line said. */

@@ -177,6 +177,11 @@ typedef struct ItemGroups {
     const uint32_t *group;
 } ItemGroups;
 
+/* The raw data set as it stood at `until`: its rows before that, returns still in it, orders
+ * numbered anew; no drops, which a raw data set counts without their times. Shares dictionaries and
+ * attributes. For dataset_unref(). ERR_NO_MEMORY. */
+Dataset *dataset_as_of(const Dataset *raw, int64_t until, GError **error);
+
 /* The same lines with groups in the place of items: each line once per group of its item, and what
  * of one user, moment and order falls into one group is one line (quantities added up, the price
  * their mean). Returns stay returns; signals are left out. Takes `names`, of as many ids as there

@@ -130,6 +130,11 @@ struct Learner {
     /* Parameters as members of an open JSON object, for the model card. */
     void (*describe)(const Fitted *fitted, JsonWriter *writer);
 
+    /* How much each kind of knowledge decides, largest share first, as a JSON array of
+     * {"kind": "history|customer|product|match|attribute|method", "name", "title": plain words,
+     * "share"}; the shares add up to 1. NULL: this learner does not tell. */
+    void (*importance)(const Fitted *fitted, JsonWriter *writer);
+
     /* Bytes that fit needs beyond the data set, for `estimate`. */
     uint64_t (*fit_bytes)(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
 

@@ -17,11 +17,12 @@ typedef struct Version {
     int version;
     char *job; /* UUID */
     char *learner;
-    char *grade;  /* "A", "B", "C" */
-    char *card;   /* JSON object */
-    char *report; /* JSON object */
-    char *file;   /* name of the snapshot file within the data folder's prediction folder; the one
-                     thing that changes, when the columns are mapped again */
+    char *grade;   /* "A", "B", "C" */
+    char *card;    /* JSON object */
+    char *report;  /* JSON object */
+    char *details; /* JSON object, the training details; NULL: of before there were any */
+    char *file;    /* name of the snapshot file within the data folder's prediction folder; the one
+                      thing that changes, when the columns are mapped again */
     bool active;
     int64_t created_at; /* µs */
 } Version;
@@ -37,7 +38,8 @@ typedef struct Versions {
  * nothing. */
 bool versions_save(Store *store, const Job *job, const Version *version, GError **error);
 
-/* Newest first. `before`: only versions below it (0: all). Card and report are NULL in lists. */
+/* Newest first. `before`: only versions below it (0: all). Card, report and details are NULL in
+ * lists. */
 Versions *versions_list(Store *store, const char *prediction, int before, size_t limit,
                         GError **error);
 Version *versions_get(Store *store, const char *prediction, int version, GError **error);

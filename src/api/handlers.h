@@ -41,6 +41,11 @@ HANDLER(versions_quality);
 HANDLER(versions_list_all);
 HANDLER(versions_get_one);
 HANDLER(versions_activate_one);
+HANDLER(versions_details);
+
+HANDLER(backtests_start);
+HANDLER(backtests_list_all);
+HANDLER(backtests_get_one);
 
 HANDLER(columns_list);
 HANDLER(columns_values);

@@ -3,6 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "resource.h"
+
 static void write_time(JsonWriter *json, const char *name, int64_t us)
 {
     json_key(json, name);
@@ -93,6 +96,16 @@ void job_json_accept(const Job *job, Response *response)
     response_status(response, 202);
     response_header(response, "Location", location);
     job_json_write(job, JOB_WITHOUT_LOG, response_json(response));
+}
+
+void job_json_refuse(Api *api, const char *prediction, GError *takes_error, Response *response)
+{
+    ErrorCode code = error_code(takes_error);
+    resource_fail(&PREDICTIONS, api, prediction, takes_error, response);
+    if (code == ERR_CONFLICT)
+        response_hint(response, "wait for it, or cancel it: POST /v1/jobs/{job}/cancel");
+    else if (code == ERR_NOT_READY)
+        response_hint(response, "name the missing models: PATCH the prediction");
 }
 
 bool job_has_ended(const Job *job)

@@ -48,16 +48,6 @@ static bool read_training(Request *request, TrainingInput *input, Response *resp
     return !response_faults(response, faults);
 }
 
-static void fail_training(Api *api, const char *prediction, GError *takes_error, Response *response)
-{
-    ErrorCode code = error_code(takes_error);
-    resource_fail(&PREDICTIONS, api, prediction, takes_error, response);
-    if (code == ERR_CONFLICT)
-        response_hint(response, "wait for it, or cancel it: POST /v1/jobs/{job}/cancel");
-    else if (code == ERR_NOT_READY)
-        response_hint(response, "name the missing models: PATCH the prediction");
-}
-
 HANDLER(trainings_start)
 {
     Api *api = context;
@@ -70,7 +60,7 @@ HANDLER(trainings_start)
     if (job)
         job_json_accept(job, response);
     else
-        fail_training(api, prediction, error, response);
+        job_json_refuse(api, prediction, error, response);
 }
 
 /* F5: the mapped columns of what serves, read again. */

@@ -10,6 +10,7 @@
 #include "served.h"
 #include "spec/model.h"
 #include "spec/prediction.h"
+#include "store/backtests.h"
 #include "store/doctor.h"
 #include "store/jobs.h"
 #include "store/output.h"
@@ -247,7 +248,7 @@ static bool forget_prediction(Api *api, const void *spec, int64_t revision, GErr
         !documents_remove(api->store, DOCUMENT_PREDICTION, id, revision, error))
         return false;
     register_withdraw(api->reg, id);
-    return versions_forget(api->store, id, error);
+    return versions_forget(api->store, id, error) && backtests_forget(api->store, id, error);
 }
 
 const Resource PREDICTIONS = {

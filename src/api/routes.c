@@ -49,6 +49,11 @@ static const Route ROUTES[] = {
     {"GET",    PREDICTION "/versions",                    MARKET, 0,       versions_list_all,     "listVersions",    "limit cursor"},
     {"GET",    PREDICTION "/versions/{version}",          MARKET, 0,       versions_get_one,      "getVersion",      NULL},
     {"POST",   PREDICTION "/versions/{version}/activate", MARKET, CREATES, versions_activate_one, "activateVersion", NULL},
+    {"GET",    PREDICTION "/versions/{version}/details",  MARKET, 0,       versions_details,      "getVersionDetails", NULL},
+
+    {"POST",   PREDICTION "/backtests",    MARKET, CREATES, backtests_start,    "startBacktest", NULL},
+    {"GET",    PREDICTION "/backtests",    MARKET, 0,       backtests_list_all, "listBacktests", "limit cursor"},
+    {"GET",    "/v1/backtests/{backtest}", MARKET, 0,       backtests_get_one,  "getBacktest",   NULL},
 
     {"GET",    PREDICTION "/columns",                 SERVE, 0, columns_list,   "listColumns",      NULL},
     {"GET",    PREDICTION "/columns/{column}/values", SERVE, 0, columns_values, "listColumnValues", "prefix limit cursor"},

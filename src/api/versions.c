@@ -72,6 +72,30 @@ HANDLER(versions_get_one)
         response_error(response, error);
 }
 
+static void write_details(const Version *version, JsonWriter *json)
+{
+    json_begin_object(json);
+    json_key(json, "prediction");
+    json_string(json, version->prediction);
+    json_key(json, "version");
+    json_int(json, version->version);
+    json_key(json, "learner");
+    json_string(json, version->learner);
+    write_document(json, "details", version->details ? version->details : "null");
+    json_end_object(json);
+}
+
+/* F22 */
+HANDLER(versions_details)
+{
+    GError *error = NULL;
+    g_autoptr(Version) version = version_of_path(context, request, &error);
+    if (version)
+        write_details(version, response_json(response));
+    else
+        response_error(response, error);
+}
+
 HANDLER(versions_activate_one)
 {
     Api *api = context;

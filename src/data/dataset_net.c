@@ -160,7 +160,7 @@ static uint64_t count_left(const float *left, uint64_t n)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < n; i++)
-        count += left[i] > 0;
+        count += left[i] != 0;
     return count;
 }
 
@@ -242,11 +242,14 @@ static bool net_all(Dataset *view, const Dataset *raw, const Cut *cut, GError **
     return is_done;
 }
 
+typedef Dataset *DatasetCut(const Dataset *raw, int64_t until, GError **error);
+
 /* A signal has none of its own: this goes one deep. */
-static bool cut_signals(Dataset *view, const Dataset *raw, int64_t until, GError **error)
+static bool cut_signals(Dataset *view, const Dataset *raw, int64_t until, DatasetCut *cut,
+                        GError **error)
 {
     for (uint32_t s = 0; s < raw->n_signals; s++) {
-        view->signal[s] = dataset_before(raw->signal[s], until, error);
+        view->signal[s] = cut(raw->signal[s], until, error);
         if (!view->signal[s])
             return false;
         view->n_signals++;
@@ -264,10 +267,36 @@ Dataset *dataset_before(const Dataset *raw, int64_t until, GError **error)
     if (!cut_rows(raw, until, &cut, error) || !net_all(view, raw, &cut, error) ||
         !copy_left(view, raw, &cut, error))
         return NULL;
-    if (!cut_signals(view, raw, until, error))
+    if (!cut_signals(view, raw, until, dataset_before, error))
         return NULL;
     if (view->rows.order && !renumber_orders(view, raw->n_orders, error))
         return NULL;
     dataset_set_range(view);
     return g_steal_pointer(&view);
+}
+
+static void take_quantities(const Dataset *raw, Cut *cut)
+{
+    float *left = cut->left;
+    for (uint32_t user = 0; user < raw->n_users; user++) {
+        memcpy(left, raw->rows.quantity + raw->user_start[user], cut->n[user] * sizeof *left);
+        left += cut->n[user];
+    }
+}
+
+Dataset *dataset_as_of(const Dataset *raw, int64_t until, GError **error)
+{
+    g_autoptr(Dataset) past = dataset_owner_new(raw->shared);
+    g_auto(Cut) cut = {0};
+    past->users_left_out = raw->users_left_out;
+    past->items_left_out = raw->items_left_out;
+    if (!cut_rows(raw, until, &cut, error))
+        return NULL;
+    take_quantities(raw, &cut);
+    if (!copy_left(past, raw, &cut, error) ||
+        !cut_signals(past, raw, until, dataset_as_of, error) ||
+        (past->rows.order && !renumber_orders(past, raw->n_orders, error)))
+        return NULL;
+    dataset_set_range(past);
+    return g_steal_pointer(&past);
 }

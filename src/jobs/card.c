@@ -1,7 +1,5 @@
 #include "card.h"
 
-#include <sys/resource.h>
-
 #include "base/json.h"
 
 #define SCOPE_SAMPLES 5
@@ -164,8 +162,6 @@ static void write_learner(JsonWriter *json, const Card *card)
 
 static void write_timings(JsonWriter *json, const Card *card)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     json_key(json, "timings");
     json_begin_object(json);
     for (size_t i = 0; i < card->n_timings; i++) {
@@ -174,7 +170,29 @@ static void write_timings(JsonWriter *json, const Card *card)
     }
     json_end_object(json);
     json_key(json, "peak_memory_bytes");
-    json_uint(json, (uint64_t)usage.ru_maxrss * 1024);
+    json_uint(json, card->peak->most);
+}
+
+/* What was estimated before the start, beside what it took. */
+static void write_estimate(JsonWriter *json, const Card *card)
+{
+    if (!card->estimate)
+        return;
+    json_key(json, "estimate");
+    json_begin_object(json);
+    json_key(json, "seconds");
+    json_number(json, card->estimate->seconds);
+    json_key(json, "actual_seconds");
+    json_number(json, card->seconds);
+    json_key(json, "memory_bytes");
+    json_uint(json, card->estimate->memory_bytes);
+    json_key(json, "actual_memory_bytes");
+    json_uint(json, card->peak->most);
+    json_key(json, "memory_bytes_before");
+    json_uint(json, card->peak->before);
+    json_key(json, "basis");
+    json_string(json, card->estimate->basis);
+    json_end_object(json);
 }
 
 char *card_write(const Card *card)
@@ -206,6 +224,7 @@ char *card_write(const Card *card)
     write_signals(&json, card);
     write_learner(&json, card);
     write_timings(&json, card);
+    write_estimate(&json, card);
     json_end_object(&json);
     return g_strdup(buffer_text(&text));
 }

@@ -5,8 +5,10 @@
 
 #include "data/dataset.h"
 #include "data/split.h"
+#include "jobs/estimate.h"
 #include "learn/choose.h"
 #include "learn/learner.h"
+#include "peak.h"
 #include "spec/prediction.h"
 #include "store/jobs.h"
 
@@ -27,6 +29,9 @@ typedef struct Card {
     int64_t built_at;
     const CardTiming *timings;
     size_t n_timings;
+    const Peak *peak;
+    const Estimate *estimate; /* told beside what was needed; NULL: not yet */
+    double seconds;           /* since the attempt began */
 } Card;
 
 /* A JSON object, for g_free(). */

@@ -2,27 +2,15 @@
 
 #include <math.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "math/stats.h"
+#include "learn/levels.h"
+#include "learn/relations.h"
 #include "quality_report.h"
 #include "signal_search.h"
+#include "trial.h"
 
-#define RESAMPLES        1000u
-#define LOT_SHARE        0.1
-/* Intervals of a mean over so many are narrow enough for any decision here; of a large catalogue,
- * whose lists take long, fewer do. */
-#define USERS_JUDGED     20000u
-#define USERS_JUDGED_MIN 5000u
-#define PAIRS_JUDGED     UINT64_C(250000000)
-
-/* One window: what was known before it, and what was bought in it. */
-typedef struct Stage {
-    Dataset *view;
-    Scope *scope;
-    Csr *targets;
-} Stage;
+#define LOT_SHARE 0.1
 
 typedef struct Chooser {
     const Dataset *raw;
@@ -43,13 +31,6 @@ typedef struct Chooser {
     char *calibration_report;
 } Chooser;
 
-static void stage_clear(Stage *stage)
-{
-    dataset_unref(stage->view);
-    scope_free(stage->scope);
-    csr_free(stage->targets);
-}
-
 static void chooser_clear(Chooser *chooser)
 {
     for (size_t c = 0; c < chooser->n_candidates; c++) {
@@ -67,15 +48,7 @@ static void chooser_clear(Chooser *chooser)
     g_free(chooser->calibration_report);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stage, stage_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Chooser, chooser_clear)
-
-static bool stage_init(Stage *stage, const Dataset *raw, int64_t from, int64_t to, GError **error)
-{
-    return (stage->view = dataset_before(raw, from, error)) &&
-           (stage->scope = scope_new(stage->view, from, error)) &&
-           (stage->targets = window_targets(raw, from, to, error));
-}
 
 /* Without a span of time: a share of every user's products by lot, and for the validation a share
  * of those left. */
@@ -99,15 +72,17 @@ static bool validation_init(Stage *stage, const Chooser *chooser, GError **error
 {
     const Windows *windows = &chooser->windows;
     int64_t end = windows->single ? windows->end : windows->test;
-    return windows->none ? stage_init_by_lot(stage, chooser, false, error)
-                         : stage_init(stage, chooser->raw, windows->validation, end, error);
+    return windows->none
+               ? stage_init_by_lot(stage, chooser, false, error)
+               : stage_init(stage, chooser->raw, chooser->raw, windows->validation, end, error);
 }
 
 static bool test_init(Stage *stage, const Chooser *chooser, GError **error)
 {
     const Windows *windows = &chooser->windows;
-    return windows->none ? stage_init_by_lot(stage, chooser, true, error)
-                         : stage_init(stage, chooser->raw, windows->test, windows->end, error);
+    return windows->none
+               ? stage_init_by_lot(stage, chooser, true, error)
+               : stage_init(stage, chooser->raw, chooser->raw, windows->test, windows->end, error);
 }
 
 /* Every learner takes one step on each of the two windows. */
@@ -123,66 +98,31 @@ static void report_progress(Chooser *chooser, const Learner *learner, const char
     chooser->steps_done++;
 }
 
+static TrialMeans means_of(const Chooser *chooser)
+{
+    return (TrialMeans){.raw = chooser->windows.none ? NULL : chooser->raw,
+                        .signals = &chooser->signals,
+                        .params = chooser->search ? chooser->search->params : NULL};
+}
+
 static Fitted *fit_candidate(const Chooser *chooser, const Candidate *candidate, const Stage *stage,
                              GError **error)
 {
-    const ChooseOptions *options = chooser->options;
-    FitContext context = {.as_of = stage->scope->anchor,
-                          .seed = options->seed,
-                          .threads = options->threads,
-                          .cancel = options->cancel,
-                          .raw = chooser->windows.none ? NULL : chooser->raw,
-                          .horizon = options->horizon_days * US_PER_DAY,
-                          .signals = &chooser->signals,
-                          .shared = options->shared,
-                          .spare = options->spare,
-                          .params = chooser->search ? chooser->search->params : NULL};
-    return candidate->learner->fit(stage->view, &context, error);
+    TrialMeans means = means_of(chooser);
+    return trial_fit(candidate->learner, stage, &means, chooser->options, error);
 }
 
-/* *fitted is NULL when this data cannot teach the learner, which then does not compete. */
 static bool try_candidate(const Chooser *chooser, Candidate *candidate, const Stage *stage,
                           Fitted **fitted, GError **error)
 {
-    g_autoptr(GError) failure = NULL;
-    *fitted = fit_candidate(chooser, candidate, stage, &failure);
-    if (*fitted)
-        return true;
-    if (error_code(failure) == ERR_INVALID && !candidate->learner->is_baseline) {
-        candidate->absent = true;
-        return true;
-    }
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return false;
-}
-
-/* What is fitted, the data before the window and what happened in it, to judge by. */
-typedef struct Trial {
-    const Fitted *fitted;
-    const Stage *stage;
-    const Calibration *calibration; /* or NULL */
-} Trial;
-
-static uint32_t users_judged(uint32_t n_items)
-{
-    return (uint32_t)CLAMP(PAIRS_JUDGED / MAX(n_items, 1), USERS_JUDGED_MIN, USERS_JUDGED);
+    TrialMeans means = means_of(chooser);
+    return trial_try(candidate, stage, &means, chooser->options, fitted, error);
 }
 
 static Evaluation *judge(const Chooser *chooser, const Trial *trial, ListRules rules, bool only_new,
                          GError **error)
 {
-    const Stage *stage = trial->stage;
-    const ChooseOptions *options = chooser->options;
-    EvaluateOptions how = {.k = options->k,
-                           .max_users = users_judged(stage->view->n_items),
-                           .only_new = only_new,
-                           .rules = rules,
-                           .calibration = trial->calibration,
-                           .seed = options->seed,
-                           .resamples = RESAMPLES,
-                           .threads = options->threads,
-                           .cancel = options->cancel};
-    return evaluate(trial->fitted, stage->view, stage->scope, stage->targets, &how, error);
+    return trial_judge(trial, chooser->options, rules, only_new, error);
 }
 
 static bool validate_candidate(Chooser *chooser, Candidate *candidate, const Stage *stage,
@@ -236,10 +176,9 @@ static const Candidate *find_candidate(const Chooser *chooser, const char *name)
     g_assert_not_reached();
 }
 
-/* NDCG of a minus that of b over the same users. */
 static Interval difference(const Chooser *chooser, const Evaluation *a, const Evaluation *b)
 {
-    return stats_bootstrap_paired(a->ndcg, b->ndcg, a->n_users, RESAMPLES, chooser->options->seed);
+    return trial_difference(a, b, chooser->options);
 }
 
 /* The best learner when it beats the best baseline outside the interval, else that. */
@@ -255,14 +194,7 @@ static void pick(Chooser *chooser)
 
 static CalibrateOptions calibrating(const Chooser *chooser)
 {
-    const ChooseOptions *options = chooser->options;
-    return (CalibrateOptions){.raw = chooser->raw,
-                              .rules = chooser->rules,
-                              .horizon = options->horizon_days * US_PER_DAY,
-                              .k = options->k,
-                              .seed = options->seed,
-                              .threads = options->threads,
-                              .cancel = options->cancel};
+    return trial_calibrating(chooser->raw, chooser->options, chooser->rules);
 }
 
 /* The curves that the test window judges. */
@@ -283,21 +215,6 @@ static bool calibrate_on_validation(Chooser *chooser, const Stage *stage, GError
     return good;
 }
 
-static bool report_calibration(Chooser *chooser, const CalibrateMoment *moment,
-                               const Samples *samples, GError **error)
-{
-    CalibrateOptions options = calibrating(chooser);
-    g_auto(Buffer) text;
-    buffer_init(&text);
-    JsonWriter json;
-    json_writer_init(&json, &text);
-    if (!calibration_aim(chooser->calibration, moment, samples, &options, error) ||
-        !calibration_report(chooser->calibration, moment, samples, &options, &json, error))
-        return false;
-    chooser->calibration_report = g_strdup(buffer_text(&text));
-    return true;
-}
-
 /* Reports the curves at hand, which the lists on test are judged by, and makes those of later. */
 static bool calibrate_on_test(Chooser *chooser, Trial *trial, GError **error)
 {
@@ -307,7 +224,8 @@ static bool calibrate_on_test(Chooser *chooser, Trial *trial, GError **error)
     g_autoptr(Samples) samples = samples_new(&moment, &options, error);
     if (!samples)
         return false;
-    if (chooser->calibration && !report_calibration(chooser, &moment, samples, error))
+    if (chooser->calibration && !(chooser->calibration_report = trial_calibration(
+                                      chooser->calibration, &moment, samples, &options, error)))
         return false;
     calibration_free(chooser->judged_by);
     chooser->judged_by = g_steal_pointer(&chooser->calibration);
@@ -381,7 +299,7 @@ static bool search_params(Chooser *chooser, const Stage *stage, GError **error)
                          .k = options->k,
                          .purchased_auto = options->purchased_auto,
                          .rules = chooser->rules,
-                         .max_users = users_judged(stage->view->n_items),
+                         .max_users = trial_users(stage->view->n_items),
                          .seed = options->seed,
                          .threads = options->threads,
                          .cancel = options->cancel};
@@ -625,7 +543,9 @@ uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigne
     uint64_t view = rows * row + (uint64_t)n_users * (sizeof(uint64_t) + 1) + n_items;
     uint64_t targets = rows * 5 * sizeof(uint32_t) + n_users * sizeof(uint64_t);
     uint64_t judging = evaluate_bytes(n_users, n_items, threads);
-    return view + targets + judging + fit_bytes(rows, n_users, n_items, threads, false);
+    uint64_t beside = MAX(judging, levels_bytes(rows, n_users, n_items, threads));
+    beside = MAX(beside, relations_bytes(rows, n_items, threads));
+    return view + targets + beside + fit_bytes(rows, n_users, n_items, threads, false);
 }
 
 uint64_t choose_spare_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)

@@ -123,7 +123,8 @@ static void write_windows(const QualityReport *report, JsonWriter *writer)
     json_key(writer, "windows");
     json_begin_object(writer);
     write_time(writer, "learning_from", true, report->learning_from);
-    write_time(writer, "validation_from", !windows->none, windows->validation);
+    write_time(writer, "validation_from", !windows->none && !report->only_test,
+               windows->validation);
     write_time(writer, "test_from", !windows->none, windows->test);
     write_time(writer, "test_to", !windows->none, windows->end);
     write_bool(writer, "single", windows->single && !windows->none);

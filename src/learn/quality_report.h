@@ -24,11 +24,12 @@ typedef struct QualityReport {
     const ChooseOptions *options;
     const Windows *windows;
     int64_t learning_from;
+    bool only_test; /* no window was there to choose on */
     Candidate *candidates;
     size_t n_candidates;
     const Candidate *chosen, *best_baseline, *popularity;
     ListRules rules;
-    char *rules_reason;
+    const char *rules_reason;
     bool measured;
     const Search *search;     /* or NULL: nothing was searched */
     const char *calibration;  /* JSON, or NULL */

@@ -374,6 +374,7 @@ const Learner learner_ranked = {
     .save = ranked_save,
     .load = ranked_load,
     .describe = ranked_describe,
+    .importance = ranked_importance,
     .fit_bytes = ranked_fit_bytes,
     .spare_bytes = lessons_spare_bytes,
     .free = ranked_free,

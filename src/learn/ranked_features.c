@@ -100,6 +100,32 @@ char *features_name(const FeatureState *state, const char *const *recallers, uin
     return g_strdup_printf("%s.%s", recallers[feature / 2], feature % 2 ? "place" : "score");
 }
 
+FeatureFamily features_family(const FeatureState *state, uint32_t feature, uint32_t *number)
+{
+    uint32_t first_group = FIXED_FEATURES;
+    uint32_t first_signal = first_group + (uint32_t)(GROUP_FEATURES * state->groupings->n);
+    uint32_t first_recaller = first_signal + SIGNAL_FEATURES * state->signals.n;
+    *number = 0;
+    if (feature < PAIR_FEATURES)
+        return FAMILY_HISTORY;
+    if (feature < PAIR_FEATURES + USER_FEATURES)
+        return FAMILY_USER;
+    if (feature < PAIR_FEATURES + USER_FEATURES + ITEM_FEATURES)
+        return FAMILY_PRODUCT;
+    if (feature < FIXED_FEATURES)
+        return FAMILY_MATCH;
+    if (feature < first_signal) {
+        *number = (feature - first_group) / GROUP_FEATURES;
+        return FAMILY_GROUP;
+    }
+    if (feature < first_recaller) {
+        *number = (feature - first_signal) / SIGNAL_FEATURES;
+        return FAMILY_SIGNAL;
+    }
+    *number = (feature - first_recaller) / 2;
+    return FAMILY_RECALLER;
+}
+
 static void write_pair(const FeatureState *state, uint32_t user, uint32_t item, float *out)
 {
     uint64_t end = state->pair_start[user + 1];

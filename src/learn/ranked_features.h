@@ -19,6 +19,21 @@ uint32_t features_count(const FeatureState *state, uint32_t n_recallers);
 /* "product.rows_30", "als.score"…; for g_free(). `recallers` holds n_recallers names. */
 char *features_name(const FeatureState *state, const char *const *recallers, uint32_t feature);
 
+/* What a feature tells of. */
+typedef enum FeatureFamily {
+    FAMILY_HISTORY,  /* this user with this product */
+    FAMILY_USER,     /* the user */
+    FAMILY_PRODUCT,  /* the product */
+    FAMILY_MATCH,    /* how both go together */
+    FAMILY_GROUP,    /* the user with the product's group of a grouping */
+    FAMILY_SIGNAL,   /* events of one type beside purchases */
+    FAMILY_RECALLER, /* what a recaller makes of the pair */
+    FAMILIES
+} FeatureFamily;
+
+/* *number: of the grouping or recaller, else 0. */
+FeatureFamily features_family(const FeatureState *state, uint32_t feature, uint32_t *number);
+
 /* Writes one row; NaN where nothing is known. `recalled`: 2 × n_recallers, score and place each. */
 void features_write(const FeatureState *state, uint32_t user, uint32_t item,
                     const Affinity *affinity, const float *recalled, uint32_t n_recallers,

@@ -33,3 +33,5 @@ void ranked_free(Fitted *fitted);
 
 bool ranked_save(const Fitted *fitted, SectionsWriter *writer, GError **error);
 Fitted *ranked_load(const Sections *sections, uint32_t n_users, uint32_t n_items, GError **error);
+
+void ranked_importance(const Fitted *fitted, JsonWriter *writer);

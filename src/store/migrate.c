@@ -14,6 +14,7 @@
 EMBED(schema_001, "src/store/schema/001_foundation.sql");
 EMBED(schema_002, "src/store/schema/002_remap.sql");
 EMBED(schema_003, "src/store/schema/003_audience_table.sql");
+EMBED(schema_004, "src/store/schema/004_backtest.sql");
 
 static const struct {
     const char *name;
@@ -22,6 +23,7 @@ static const struct {
     {"foundation", schema_001},
     {"remap", schema_002},
     {"audience_table", schema_003},
+    {"backtest", schema_004},
 };
 
 #define NEWEST ((int)G_N_ELEMENTS(steps))

@@ -30,6 +30,7 @@ static Version *read_whole(const PGresult *result)
     Version *version = read_short(result, 0);
     version->card = g_strdup(db_text(result, 0, "card"));
     version->report = g_strdup(db_text(result, 0, "report"));
+    version->details = g_strdup(db_text(result, 0, "details"));
     return version;
 }
 
@@ -106,13 +107,14 @@ static bool insert_active(PGconn *connection, const Job *job, const Version *ver
 {
     static const char sql[] =
         "WITH made AS (INSERT INTO version (prediction, version, job, learner, grade, card, "
-        "report, file, active, mapping, revision) SELECT $1, $2::integer, $3::uuid, $4, $5, "
-        "$6::json, $7::json, $8, true, params::jsonb #> '{models,products}', attempt "
-        "FROM job WHERE id = $3::uuid RETURNING 1) "
+        "report, file, active, mapping, revision, details) SELECT $1, $2::integer, $3::uuid, $4, "
+        "$5, $6::json, $7::json, $8, true, params::jsonb #> '{models,products}', attempt, "
+        "$9::json FROM job WHERE id = $3::uuid RETURNING 1) "
         "SELECT pg_notify('shortlist_jobs', '') FROM made";
-    const char *values[] = {version->prediction, number,        job->id,         version->learner,
-                            version->grade,      version->card, version->report, version->file};
-    return run(connection, sql, 8, values, error);
+    const char *values[] = {version->prediction, number,         job->id,
+                            version->learner,    version->grade, version->card,
+                            version->report,     version->file,  version->details};
+    return run(connection, sql, 9, values, error);
 }
 
 typedef struct Saving {
@@ -156,7 +158,7 @@ Versions *versions_list(Store *store, const char *prediction, int before, size_t
 
 Version *versions_get(Store *store, const char *prediction, int version, GError **error)
 {
-    static const char sql[] = "SELECT " SHORT_COLUMNS ", card, report FROM version "
+    static const char sql[] = "SELECT " SHORT_COLUMNS ", card, report, details FROM version "
                               "WHERE prediction = $1 AND version = $2";
     g_autofree char *number = g_strdup_printf("%d", version);
     const char *values[] = {prediction, number};
@@ -171,7 +173,7 @@ Version *versions_get(Store *store, const char *prediction, int version, GError 
 
 Version *versions_active(Store *store, const char *prediction, GError **error)
 {
-    static const char sql[] = "SELECT " SHORT_COLUMNS ", card, report FROM version "
+    static const char sql[] = "SELECT " SHORT_COLUMNS ", card, report, details FROM version "
                               "WHERE prediction = $1 AND active";
     g_autoptr(PGresult) result = state_query(store, sql, 1, &prediction, error);
     if (!result)
@@ -264,6 +266,7 @@ void version_free(Version *version)
     g_free(version->grade);
     g_free(version->card);
     g_free(version->report);
+    g_free(version->details);
     g_free(version->file);
     g_free(version);
 }

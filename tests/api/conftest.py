@@ -106,9 +106,9 @@ def untrained(api, models):
         api.delete(f"/v1/predictions/{made['id']}")
 
 
-def train(api, prediction, body=None):
-    """Trains to the end, watching the events; the job as it ended."""
-    job = api.post(f"/v1/predictions/{prediction}/trainings", body or {}, expect=202).json()
+def train(api, prediction, body=None, what="trainings"):
+    """Trains (or backtests) to the end, watching the events; the job as it ended."""
+    job = api.post(f"/v1/predictions/{prediction}/{what}", body or {}, expect=202).json()
     for event, data in api.events(f"/v1/jobs/{job['id']}/events"):
         if event == "end":
             assert data["state"] == "succeeded", api.get(f"/v1/jobs/{job['id']}").text

@@ -12,7 +12,8 @@ MODEL = {**shop.MODELS[1], "name": "Late", "id": "late"}
 P, J = "/v1/predictions/there", "/v1/jobs/{job}"
 
 READS = ["/v1/models", "/v1/models/products", "/v1/predictions", P, P + "/validate", P + "/estimate",
-         P + "/versions", P + "/versions/1", P + "/quality", "/v1/jobs", J, J + "/events", "/v1/keys",
+         P + "/versions", P + "/versions/1", P + "/versions/1/details", P + "/quality",
+         P + "/backtests", "/v1/backtests/{backtest}", "/v1/jobs", J, J + "/events", "/v1/keys",
          "/v1/audiences", "/v1/audiences/there", "/v1/models/products/profile",
          "/v1/models/products/preview", "/v1/sources/shop/check?prediction=there"]
 WRITES = [("POST", "/v1/models", MODEL), ("PATCH", "/v1/models/products", {"description": "x"}),
@@ -21,10 +22,11 @@ WRITES = [("POST", "/v1/models", MODEL), ("PATCH", "/v1/models/products", {"desc
           ("DELETE", "/v1/predictions/spare", None),
           ("POST", P + "/trainings", {}), ("POST", P + "/versions/1/activate", {}),
           ("POST", P + "/columns/refresh", None),
+          ("POST", P + "/backtests", {"as_of": "2024-05-01"}),
           ("POST", "/v1/audiences", {"name": "Late", "prediction": "there", "product": "P001"}),
           ("PATCH", "/v1/audiences/there", {"description": "x"}), ("DELETE", "/v1/audiences/there", None),
           ("POST", "/v1/keys", {"name": "late", "scopes": ["storefront"]}), ("DELETE", "/v1/keys/{key}", None)]
-TABLES = ("document", "job", "version", "api_key")
+TABLES = ("document", "job", "version", "backtest", "api_key")
 
 
 def named(path):
@@ -42,7 +44,8 @@ def filled(services, cluster):
     models = {"users": "customers", "events": "order_lines", "products": "products"}
     api.post("/v1/predictions", {"name": "There", "id": "there", "models": models})
     api.post("/v1/predictions", {"name": "Spare", "id": "spare"})
-    service.names = {"job": train(api, "there")["id"], "key": api.post(
+    service.names = {"job": train(api, "there")["id"], "backtest": train(
+        api, "there", {"as_of": "2024-05-01"}, "backtests")["id"], "key": api.post(
         "/v1/keys", {"name": "spare", "scopes": ["storefront"]}).json()["id"]}
     api.post("/v1/audiences", {"name": "There", "id": "there", "prediction": "there",
                                "product": "P001", "max_size": 10})

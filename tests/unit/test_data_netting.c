@@ -205,6 +205,38 @@ static void a_view_before_everything_is_empty(void **state)
     assert_int_equal(one->rows.n, 1);
 }
 
+/* F24: as if read on that day: returns still in it, orders numbered by first row. */
+static void a_data_set_as_of_a_day_has_its_raw_rows_and_no_later_one(void **state)
+{
+    const size_t n = 3000;
+    g_autofree Row *rows = rows_random(n, 20, 10, 8);
+    g_autofree Row *earlier = g_new(Row, n);
+    size_t n_earlier = 0, n_returns = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].day >= 30)
+            continue;
+        n_returns += rows[i].quantity < 0;
+        earlier[n_earlier++] = rows[i];
+    }
+    assert_true(n_earlier > 100 && n_earlier < n && n_returns > 10);
+    g_autoptr(Dataset) raw = rows_dataset(20, 10, rows, n);
+    g_autoptr(Dataset) past = dataset_as_of(raw, day(30), NULL);
+    g_autoptr(Dataset) known = rows_dataset(20, 10, earlier, n_earlier);
+    expect_same_rows(past, known, false);
+    g_autoptr(Dataset) view = dataset_before(past, day(20), NULL);
+    g_autoptr(Dataset) expected = dataset_before(raw, day(20), NULL);
+    expect_same_rows(view, expected, true);
+}
+
+static void a_data_set_as_of_a_day_before_everything_is_empty(void **state)
+{
+    const Row row = {0, 0, 1, 2, 3, 4};
+    g_autoptr(Dataset) raw = rows_dataset(1, 1, &row, 1);
+    g_autoptr(Dataset) past = dataset_as_of(raw, day(1), NULL);
+    assert_int_equal(past->rows.n, 0);
+    assert_int_equal(past->n_orders, 0);
+}
+
 int main(void)
 {
     error_init();
@@ -217,6 +249,8 @@ int main(void)
         cmocka_unit_test(nothing_at_or_after_until_changes_the_view),
         cmocka_unit_test(orders_of_a_view_are_numbered_from_zero),
         cmocka_unit_test(a_view_before_everything_is_empty),
+        cmocka_unit_test(a_data_set_as_of_a_day_has_its_raw_rows_and_no_later_one),
+        cmocka_unit_test(a_data_set_as_of_a_day_before_everything_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

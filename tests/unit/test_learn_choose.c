@@ -2,6 +2,8 @@
 
 #include "base/json.h"
 #include "learn/choose.h"
+#include "learn/levels.h"
+#include "learn/relations.h"
 
 static Choice *choose(const Dataset *raw, const ChooseOptions *options)
 {
@@ -266,6 +268,20 @@ static void progress_never_goes_back(void **state) /* F17 */
     assert_true(last > 0.5);
 }
 
+/* F7: what is done beside the fitted learner is part of the peak. */
+static void needed_bytes_hold_the_levels_and_relations(void **state)
+{
+    uint64_t rows = 20000000;
+    uint64_t all = choose_bytes(rows, 500000, 20000, 2);
+    assert_true(all > levels_bytes(rows, 500000, 20000, 2));
+    assert_true(all > relations_bytes(rows, 20000, 2));
+    size_t n;
+    const Learner *const *learners = learners_all(&n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(all > levels_bytes(rows, 500000, 20000, 2) +
+                              learners[i]->fit_bytes(rows, 500000, 20000, 2));
+}
+
 static void needed_bytes_grow_with_the_data(void **state)
 {
     uint64_t small = choose_bytes(1000000, 50000, 5000, 1);
@@ -294,6 +310,7 @@ int main(void)
         cmocka_unit_test(choosing_stops_when_cancelled),
         cmocka_unit_test(progress_never_goes_back),
         cmocka_unit_test(needed_bytes_grow_with_the_data),
+        cmocka_unit_test(needed_bytes_hold_the_levels_and_relations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,9 @@
 #include <stdlib.h>
 
+#include "base/buffer.h"
+#include "base/json.h"
 #include "learn/ranked.h"
+#include "learn/ranked_features.h"
 #include "learn/ranked_model.h"
 #include "learn_shop.h"
 
@@ -288,6 +291,46 @@ static void a_raised_cancel_stops_it(void **state)
     assert_int_equal(error_code(error), ERR_CANCELLED);
 }
 
+/* F22: one group per kind of knowledge, in plain words, largest share first; all of it. */
+static void importance_is_shared_out_among_named_groups(void **state)
+{
+    g_autoptr(Fitted) fitted = fit_habits(0);
+    g_auto(Buffer) text;
+    buffer_init(&text);
+    JsonWriter writer;
+    json_writer_init(&writer, &text);
+    fitted->learner->importance(fitted, &writer);
+    const char *json = buffer_text(&text);
+    g_autoptr(cJSON) groups = json_parse(json, strlen(json), NULL);
+    assert_non_null(groups);
+    const Ranked *ranked = (const Ranked *)fitted;
+    unsigned n = 0, methods = 0;
+    double sum = 0, last = 1, history = 0;
+    const cJSON *group = NULL;
+    cJSON_ArrayForEach(group, groups)
+    {
+        double share = json_member_number(group, "share", -1);
+        assert_true(share >= 0 && share <= last + 1e-6);
+        assert_true(strlen(json_member_string(group, "title")) > 5);
+        methods += g_str_equal(json_member_string(group, "kind"), "method");
+        if (g_str_equal(json_member_string(group, "kind"), "history"))
+            history = share;
+        last = share;
+        sum += share;
+        n++;
+    }
+    assert_int_equal(n, 4 + ranked->groupings->n + ranked->recallers->n);
+    assert_int_equal(methods, ranked->recallers->n);
+    assert_float_equal(sum, 1, 1e-4);
+    double gain = 0, all = 0;
+    for (uint32_t f = 0; f < features_count(ranked->state, ranked->recallers->n); f++) {
+        g_autofree char *name = features_name(ranked->state, ranked->recallers->name, f);
+        all += ranked->gain[f];
+        gain += g_str_has_prefix(name, "pair.") ? ranked->gain[f] : 0;
+    }
+    assert_float_equal(history, gain / all, 1e-4);
+}
+
 int main(void)
 {
     error_init();
@@ -306,6 +349,7 @@ int main(void)
         cmocka_unit_test(purchases_of_one_moment_are_learned_from_by_lot),
         cmocka_unit_test(one_product_for_all_works_or_is_refused),
         cmocka_unit_test(a_raised_cancel_stops_it),
+        cmocka_unit_test(importance_is_shared_out_among_named_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

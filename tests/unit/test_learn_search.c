@@ -207,9 +207,9 @@ static void f18_a_warm_start_goes_on_where_the_rougher_fit_stopped(void **state)
     double apart = 0, size = 0, rougher = 0;
     g_autofree float *c = g_new(float, view->n_items);
     for (uint32_t user = 0; user < view->n_users; user++) {
-        whole->learner->score_users(whole, &user, 1, a);
-        warm->learner->score_users(warm, &user, 1, b);
-        rough->learner->score_users(rough, &user, 1, c);
+        whole->learner->score_users(whole, &user, 1, a, NULL);
+        warm->learner->score_users(warm, &user, 1, b, NULL);
+        rough->learner->score_users(rough, &user, 1, c, NULL);
         for (uint32_t item = 0; item < view->n_items; item++) {
             apart += fabs((double)a[item] - b[item]);
             rougher += fabs((double)a[item] - c[item]);
