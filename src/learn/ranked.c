@@ -152,16 +152,15 @@ static bool find_places(Ranked *ranked, GError **error)
 
 /* Scratch for one product and all users. */
 typedef struct Audience {
-    float *score[RECALLERS_MAX]; /* n_users each */
-    float *similar;              /* n_items */
+    float *score;   /* recallers × n_users */
+    float *similar; /* n_items */
     float features[USER_BLOCK * FEATURES_MAX];
     float sums[USER_BLOCK];
 } Audience;
 
 static void audience_free(Audience *audience)
 {
-    for (uint32_t r = 0; r < RECALLERS_MAX; r++)
-        g_free(audience->score[r]);
+    g_free(audience->score);
     g_free(audience->similar);
     g_free(audience);
 }
@@ -172,13 +171,10 @@ static Audience *audience_new(const Ranked *ranked, GError **error)
 {
     g_autoptr(Audience) audience = g_new0(Audience, 1);
     audience->similar = kept_new0(ranked->fitted.n_items, sizeof(float), error);
-    if (!audience->similar)
+    audience->score =
+        kept_new0((uint64_t)ranked->recallers->n * ranked->fitted.n_users, sizeof(float), error);
+    if (!audience->similar || !audience->score)
         return NULL;
-    for (uint32_t r = 0; r < ranked->recallers->n; r++) {
-        audience->score[r] = kept_new0(ranked->fitted.n_users, sizeof(float), error);
-        if (!audience->score[r])
-            return NULL;
-    }
     return g_steal_pointer(&audience);
 }
 
@@ -189,7 +185,8 @@ static void write_row(const Ranked *ranked, const Audience *audience, uint32_t u
     float recalled[2 * RECALLERS_MAX];
     for (uint32_t r = 0; r < recallers->n; r++) {
         const float *place = ranked->place + ((size_t)user * recallers->n + r) * PLACES;
-        float score = recallers->fitted[r] ? audience->score[r][user] : NAN;
+        size_t at = (size_t)r * ranked->fitted.n_users + user;
+        float score = recallers->fitted[r] ? audience->score[at] : NAN;
         recalled[2 * r] = score;
         recalled[2 * r + 1] = isnan(score) ? NAN : place_of(place, score);
     }
@@ -205,7 +202,8 @@ static bool add_item(const Ranked *ranked, uint32_t item, Audience *audience, fl
     uint32_t n_features = features_count(state, ranked->recallers->n);
     for (uint32_t r = 0; r < ranked->recallers->n; r++) {
         const Fitted *fitted = ranked->recallers->fitted[r];
-        if (fitted && !fitted->learner->score_items(fitted, &item, 1, audience->score[r], error))
+        float *score = audience->score + (size_t)r * ranked->fitted.n_users;
+        if (fitted && !fitted->learner->score_items(fitted, &item, 1, score, error))
             return false;
     }
     for (uint64_t e = state->from.start[item]; e < state->from.start[item + 1]; e++)

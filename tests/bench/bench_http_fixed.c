@@ -1,6 +1,6 @@
 /* The fixed answer that the bench measures serving against: the same server with one public inline
- * route, /fixed, that answers SIZE bytes.  http_fixed SIZE  prints its port and serves until
- * SIGTERM. */
+ * route, that of recommendations, that answers SIZE bytes.  http_fixed SIZE  prints its port and
+ * serves until SIGTERM. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static void answer_fixed(Request *request, Response *response, void *context)
 }
 
 static const Route ROUTES[] = {
-    {"GET", "/fixed", 0, ROUTE_INLINE | ROUTE_PUBLIC, answer_fixed, "getFixed", NULL},
+    {"GET", "/v1/predictions/{prediction}/users/{user}/recommendations", 0,
+     ROUTE_INLINE | ROUTE_PUBLIC, answer_fixed, "getFixed", NULL},
 };
 
 static void fill(Buffer *fixed, long size)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serving: CPU per request, requests per second and p99 of a ten-item recommendation, keep-alive,
-against a fixed answer of the same size from the same server settings, against nginx serving that
-size as a static file, and while a training runs. Loopback only. Many short runs in turns: what else
+against a fixed answer of the same size from the same server, against nginx serving that size as a
+static file, and while a training runs. All three get the same requests. Loopback only. Many short runs in turns: what else
 the machine does can only add to a run, so beside the median stands the least of them.
 
     bench_serving.py [SECONDS]        build/shortlistd and build/bench/http_fixed must be there
@@ -122,7 +122,7 @@ class Service:
 
 
 def users_script(folder, key, users):
-    """Requests are put together before the run: the client's work is that of the fixed answer."""
+    """Requests are put together before the run."""
     path = folder / "users.lua"
     listed = ",".join(f'"{user}"' for user in users)
     path.write_text(f"""
@@ -155,7 +155,7 @@ def least(runs, figure):
 def start_fixed(size):
     process = subprocess.Popen([ROOT / "build/bench/http_fixed", str(size)],
                                stdout=subprocess.PIPE, text=True)
-    return process, f"http://127.0.0.1:{process.stdout.readline().split()[-1]}/fixed"
+    return process, f"http://127.0.0.1:{process.stdout.readline().split()[-1]}"
 
 
 def start_nginx(folder, size):
@@ -168,11 +168,12 @@ events {{ worker_connections 1024; }}
 http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
   open_file_cache max=100; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:18089; root {folder}/www; default_type application/json; }} }}
+  server {{ listen 127.0.0.1:18089; root {folder}/www; default_type application/json;
+    location / {{ try_files /fixed =404; }} }} }}
 """)
     process = subprocess.Popen(["/usr/sbin/nginx", "-p", folder, "-c", folder / "nginx.conf"])
     wait_for(lambda: (folder / "nginx.pid").exists(), "nginx runs", 10)
-    return process, "http://127.0.0.1:18089/fixed"
+    return process, "http://127.0.0.1:18089"
 
 
 def show(name, runs):
@@ -208,8 +209,8 @@ def main():
               f"{SECONDS} s, in turns")
         fixed_process, fixed_url = start_fixed(size)
         nginx_process, nginx_url = start_nginx(folder, size)
-        runs = [(load(service.url, pid, script), load(fixed_url, fixed_process.pid),
-                 load(nginx_url, nginx_process.pid)) for _ in range(ROUNDS)]
+        runs = [(load(service.url, pid, script), load(fixed_url, fixed_process.pid, script),
+                 load(nginx_url, nginx_process.pid, script)) for _ in range(ROUNDS)]
         fixed_process.terminate()
         nginx_process.terminate()
         ours, fixed, nginx = zip(*runs)
