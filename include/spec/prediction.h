@@ -84,4 +84,7 @@ void prediction_free(Prediction *prediction);
  * (NULL-terminated, static strings) into missing[4]. */
 bool prediction_is_complete(const Prediction *prediction, const char *missing[4]);
 
+/* The same as an error: ERR_NOT_READY naming what is missing. */
+bool prediction_check_complete(const Prediction *prediction, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Prediction, prediction_free)

@@ -15,17 +15,6 @@ static Model *load_model(Api *api, const char *id, GError **error)
     return model;
 }
 
-static bool check_complete(const Prediction *prediction, GError **error)
-{
-    const char *missing[4] = {NULL};
-    if (prediction_is_complete(prediction, missing))
-        return true;
-    g_autofree char *list = g_strjoinv(", ", (char **)missing);
-    error_set(error, ERR_NOT_READY, "prediction \"%s\" is a draft: %s still missing",
-              prediction->id, list);
-    return false;
-}
-
 static bool load_signals(Api *api, Configuration *configuration, GError **error)
 {
     const PredictionModels *models = &configuration->prediction->models;
@@ -42,7 +31,7 @@ Configuration *configuration_load(Api *api, const char *prediction, GError **err
 {
     g_autoptr(Configuration) configuration = g_new0(Configuration, 1);
     configuration->prediction = resource_load(&PREDICTIONS, api, prediction, error);
-    if (!configuration->prediction || !check_complete(configuration->prediction, error))
+    if (!configuration->prediction || !prediction_check_complete(configuration->prediction, error))
         return NULL;
     const PredictionModels *models = &configuration->prediction->models;
     if (!(configuration->users = load_model(api, models->users, error)) ||

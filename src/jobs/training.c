@@ -246,17 +246,6 @@ static bool add_document(Store *store, DocumentKind kind, const char *id, cJSON 
     return body != NULL;
 }
 
-static bool check_complete(const Prediction *prediction, GError **error)
-{
-    const char *missing[4] = {NULL};
-    if (prediction_is_complete(prediction, missing))
-        return true;
-    g_autofree char *list = g_strjoinv(", ", (char **)missing);
-    error_set(error, ERR_NOT_READY, "prediction \"%s\" is a draft: %s still missing",
-              prediction->id, list);
-    return false;
-}
-
 static bool add_signals(Store *store, const PredictionModels *models, cJSON *into, GError **error)
 {
     cJSON *list = cJSON_AddArrayToObject(into, "signals");
@@ -278,7 +267,7 @@ cJSON *training_params(Store *store, const char *prediction, int64_t seed, GErro
     g_autoptr(Prediction) spec = prediction_read(json_member(params, "prediction"), faults);
     if (!spec)
         return unreadable("the prediction", faults, error);
-    if (!check_complete(spec, error))
+    if (!prediction_check_complete(spec, error))
         return NULL;
     cJSON *models = cJSON_AddObjectToObject(params, "models");
     if (!add_document(store, DOCUMENT_MODEL, spec->models.users, models, "users", error) ||

@@ -92,34 +92,17 @@ static bool take_counts(Levels *levels, const Sections *sections, uint32_t n_use
     return true;
 }
 
-/* Whether start[0 … rows] ascends from 0 to n. */
-static bool starts_are_sound(const uint64_t *start, uint64_t rows, uint64_t n)
-{
-    bool sound = start[0] == 0 && start[rows] == n;
-    for (uint64_t row = 0; row < rows; row++)
-        sound &= start[row] <= start[row + 1];
-    return sound;
-}
-
-static bool all_below(const uint32_t *numbers, uint64_t n, uint32_t limit)
-{
-    bool sound = true;
-    for (uint64_t i = 0; i < n; i++)
-        sound &= numbers[i] < limit;
-    return sound;
-}
-
 /* What scoring uses as an index; histories are only searched in. */
 static bool is_sound(const Levels *levels, GError **error)
 {
     const FeatureState *state = levels->facts.state;
-    if (!starts_are_sound(state->pair_start, state->n_users, state->n_pairs))
+    if (!kept_starts_fit(state->pair_start, state->n_users, state->n_pairs))
         return damaged("histories", error);
-    if (!starts_are_sound(state->basket_start, state->n_users, state->n_basket) ||
-        !all_below(state->basket_item, state->n_basket, state->n_items))
+    if (!kept_starts_fit(state->basket_start, state->n_users, state->n_basket) ||
+        !kept_all_below(state->basket_item, state->n_basket, state->n_items))
         return damaged("last visits", error);
-    if (!starts_are_sound(state->from.start, state->n_items, state->from.n) ||
-        !all_below(state->from.item, state->from.n, state->n_items))
+    if (!kept_starts_fit(state->from.start, state->n_items, state->from.n) ||
+        !kept_all_below(state->from.item, state->from.n, state->n_items))
         return damaged("neighbours", error);
     if (!forest_is_sound(levels->forest, level_features_count()))
         return damaged("trees", error);

@@ -60,3 +60,19 @@ void *kept_new0(uint64_t n, size_t element_size, GError **error)
         error_set(error, ERR_NO_MEMORY, "no memory for %" G_GUINT64_FORMAT " elements", n);
     return memory;
 }
+
+bool kept_starts_fit(const uint64_t *start, uint64_t rows, uint64_t n)
+{
+    bool sound = start[0] == 0 && start[rows] == n;
+    for (uint64_t row = 0; row < rows; row++)
+        sound &= start[row] <= start[row + 1];
+    return sound;
+}
+
+bool kept_all_below(const uint32_t *numbers, uint64_t n, uint32_t limit)
+{
+    bool sound = true;
+    for (uint64_t i = 0; i < n; i++)
+        sound &= numbers[i] < limit;
+    return sound;
+}

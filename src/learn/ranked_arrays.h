@@ -35,5 +35,10 @@ bool kept_load(const KeptArrays *arrays, const Sections *sections, GError **erro
 
 void kept_free(const KeptArrays *arrays);
 
+/* What a loaded array is used as must fit, whatever the file holds: start[0 … rows] ascends from 0
+ * to n; numbers[0 … n-1] are below `limit`. */
+bool kept_starts_fit(const uint64_t *start, uint64_t rows, uint64_t n);
+bool kept_all_below(const uint32_t *numbers, uint64_t n, uint32_t limit);
+
 /* g_try_malloc0 of n elements, at least one; NULL with ERR_NO_MEMORY. */
 void *kept_new0(uint64_t n, size_t element_size, GError **error);

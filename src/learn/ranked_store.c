@@ -286,33 +286,16 @@ static bool load_recallers(Ranked *ranked, const Sections *sections, uint64_t fi
     return true;
 }
 
-/* Whether start[0 … rows] ascends from 0 to n. */
-static bool starts_are_sound(const uint64_t *start, uint64_t rows, uint64_t n)
-{
-    bool sound = start[0] == 0 && start[rows] == n;
-    for (uint64_t row = 0; row < rows; row++)
-        sound &= start[row] <= start[row + 1];
-    return sound;
-}
-
-static bool all_below(const uint32_t *numbers, uint64_t n, uint32_t limit)
-{
-    bool sound = true;
-    for (uint64_t i = 0; i < n; i++)
-        sound &= numbers[i] < limit;
-    return sound;
-}
-
 static bool similar_is_sound(const Similar *similar, uint32_t n_items)
 {
-    return starts_are_sound(similar->start, n_items, similar->n) &&
-           all_below(similar->item, similar->n, n_items);
+    return kept_starts_fit(similar->start, n_items, similar->n) &&
+           kept_all_below(similar->item, similar->n, n_items);
 }
 
 static bool baskets_are_sound(const FeatureState *state)
 {
-    bool sound = starts_are_sound(state->basket_start, state->n_users, state->n_basket) &&
-                 all_below(state->basket_item, state->n_basket, state->n_items);
+    bool sound = kept_starts_fit(state->basket_start, state->n_users, state->n_basket) &&
+                 kept_all_below(state->basket_item, state->n_basket, state->n_items);
     for (uint32_t user = 0; sound && user < state->n_users; user++)
         sound =
             state->basket_last[user] <= state->basket_start[user + 1] - state->basket_start[user];
@@ -323,8 +306,8 @@ static bool baskets_are_sound(const FeatureState *state)
 static bool histories_are_sound(Ranked *ranked)
 {
     const FeatureState *state = ranked->state;
-    if (!starts_are_sound(state->pair_start, state->n_users, state->n_pairs) ||
-        !all_below(state->pair_item, state->n_pairs, state->n_items))
+    if (!kept_starts_fit(state->pair_start, state->n_users, state->n_pairs) ||
+        !kept_all_below(state->pair_item, state->n_pairs, state->n_items))
         return false;
     if (!signal_state_is_sound(&state->signals))
         return false;
@@ -337,7 +320,7 @@ static bool groups_are_sound(const FeatureState *state)
     for (size_t g = 0; g < state->groupings->n; g++) {
         const Grouping *grouping = &state->groupings->grouping[g];
         const GroupFacts *facts = &state->group[g];
-        if (!starts_are_sound(facts->start, state->n_users, facts->n))
+        if (!kept_starts_fit(facts->start, state->n_users, facts->n))
             return false;
         for (uint32_t item = 0; item < state->n_items; item++) {
             if (grouping->group_of[item] != IDS_NONE &&

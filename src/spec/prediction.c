@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "body.h"
 #include "tables.h"
 
@@ -231,4 +232,15 @@ bool prediction_is_complete(const Prediction *prediction, const char *missing[4]
         missing[n++] = "/models/products";
     missing[n] = NULL;
     return n == 0;
+}
+
+bool prediction_check_complete(const Prediction *prediction, GError **error)
+{
+    const char *missing[4] = {NULL};
+    if (prediction_is_complete(prediction, missing))
+        return true;
+    g_autofree char *list = g_strjoinv(", ", (char **)missing);
+    error_set(error, ERR_NOT_READY, "prediction \"%s\" is a draft: %s still missing",
+              prediction->id, list);
+    return false;
 }
