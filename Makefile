@@ -126,7 +126,8 @@ tidy:
 
 # Black box: the real binary with sanitizers, a real PostgreSQL, every answer held against openapi/.
 api: all
-	SHORTLISTD=$(abspath $(BUILD))/shortlistd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/api
+	SHORTLISTD=$(abspath $(BUILD))/shortlistd /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+		-n 2 --dist loadfile tests/api
 
 asan:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address unit corpus store-tests

@@ -149,10 +149,26 @@ def pytest_collection_finish(session):
     session.config.whole_api_run = is_whole_run(session)
 
 
+# Workers (pytest-xdist) each see their share; the process that started them looks at all of it.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    share = getattr(node, "workeroutput", {})
+    node.config.whole_api_run = share.get("whole_api_run", False)
+    for operation, statuses in share.get("coverage", {}).items():
+        client.COVERAGE[operation].update(statuses)
+
+
 def pytest_sessionfinish(session, exitstatus):
-    unseen = list(client.CONTRACT.unseen()) if getattr(session.config, "whole_api_run", False) else []
-    session.config.unseen = unseen
-    if unseen and exitstatus == 0:
+    config = session.config
+    is_whole = getattr(config, "whole_api_run", False)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["whole_api_run"] = is_whole
+        config.workeroutput["coverage"] = {
+            operation: sorted(statuses) for operation, statuses in client.COVERAGE.items()}
+        return
+    config.unseen = list(client.CONTRACT.unseen()) if is_whole else []
+    if config.unseen and exitstatus == 0:
         session.exitstatus = 1
 
 
