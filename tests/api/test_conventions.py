@@ -32,7 +32,7 @@ def test_unknown_query_parameter_is_refused(api, method, path, operation):
 def test_unknown_id_is_not_found(api, method, path, operation):
     missing = {name: "nowhere" for name in
                ("source", "model", "prediction", "column", "user", "audience", "key")}
-    path = filled(path, version="7", job=NOBODY, **missing)
+    path = filled(path, version="7", job=NOBODY, backtest=NOBODY, **missing)
     answer = api.send(method, path, BODIES.get(operation["operationId"]), expect=404,
                       headers={"If-Match": "*"})
     assert answer.json()["code"] == "not_found"

@@ -81,7 +81,8 @@ def every_operation():
 
 
 def filled(path, **values):
-    for name in ("source", "model", "prediction", "version", "column", "job", "user", "audience", "key"):
+    for name in ("source", "model", "prediction", "version", "column", "job", "user", "audience",
+                 "backtest", "key"):
         path = path.replace("{" + name + "}", values.get(name, "1"))
     return path
 
