@@ -137,6 +137,15 @@ def complete_journey(cluster):
     return shop.load_real(cluster, "groceries", "load_complete_journey.sh")
 
 
+# ---- files that take long go first, so that no worker is left alone with one ----
+
+LONG = ("test_real.py", "test_bad_times.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: pathlib.Path(item.fspath).name not in LONG)
+
+
 # ---- the rule that everything documented is seen ----
 
 def is_whole_run(session):
