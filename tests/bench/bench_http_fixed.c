@@ -19,7 +19,7 @@ static void answer_fixed(Request *request, Response *response, void *context)
 
 static const Route ROUTES[] = {
     {"GET", "/v1/predictions/{prediction}/users/{user}/recommendations", 0,
-     ROUTE_INLINE | ROUTE_PUBLIC, answer_fixed, "getFixed", NULL},
+     ROUTE_INLINE | ROUTE_PUBLIC, answer_fixed, "getFixed", "n"},
 };
 
 static void fill(Buffer *fixed, long size)
