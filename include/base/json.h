@@ -59,6 +59,7 @@ void json_int(JsonWriter *writer, int64_t value);
 void json_uint(JsonWriter *writer, uint64_t value);
 /* Shortest of at most 6 significant digits; null when not finite. */
 void json_number(JsonWriter *writer, double value);
+void json_named_number(JsonWriter *writer, const char *name, double value); /* key and number */
 /* Fixed decimals (0 to 6), trailing zeros cut, no locale, no snprintf: for the hot path. */
 void json_fixed(JsonWriter *writer, double value, unsigned decimals);
 void json_bool(JsonWriter *writer, bool value);

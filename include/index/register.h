@@ -1,5 +1,5 @@
-/* Which snapshot serves each prediction. Readers take a reference under a short lock; publishing
- * swaps the pointer and drops the old one outside the lock. The register's manifest, CURRENT in the
+/* Which snapshot serves each prediction. Readers take a reference and no lock; publishing replaces
+ * the table and drops what it held when they have left. The register's manifest, CURRENT in the
  * data folder, is what a restart serves from, without PostgreSQL. */
 #pragma once
 

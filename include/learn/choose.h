@@ -86,8 +86,8 @@ Choice *choose_learner(const Dataset *raw, const ChooseOptions *options, GError 
 void choice_free(Choice *choice);
 
 /* Peak bytes of a whole choice and fit over a data set of this size. */
-uint64_t choose_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+uint64_t choose_bytes(const FitSize *size);
 /* Of those, bytes that a choice and fit can do without when memory is short. */
-uint64_t choose_spare_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+uint64_t choose_spare_bytes(const FitSize *size);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Choice, choice_free)

@@ -75,6 +75,14 @@ typedef struct FitContext {
                                      or NULL */
 } FitContext;
 
+/* How large a data set is, for the bytes that learning from it takes. */
+typedef struct FitSize {
+    uint64_t rows;
+    uint32_t n_users, n_items;
+    unsigned n_signals; /* event types beside purchases */
+    unsigned threads;   /* 0: all cores */
+} FitSize;
+
 struct Learner {
     const char *name;  /* "als": in reports, model cards and the snapshot */
     const char *title; /* "Implicit ALS" */
@@ -136,11 +144,11 @@ struct Learner {
     void (*importance)(const Fitted *fitted, JsonWriter *writer);
 
     /* Bytes that fit needs beyond the data set, for `estimate`. */
-    uint64_t (*fit_bytes)(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+    uint64_t (*fit_bytes)(const FitSize *size);
 
     /* How many of those fit can do without, when memory is short, for a somewhat worse result.
      * NULL: none. */
-    uint64_t (*spare_bytes)(uint32_t n_users);
+    uint64_t (*spare_bytes)(const FitSize *size);
 
     void (*free)(Fitted *fitted);
 };

@@ -16,6 +16,7 @@
 #include "base/cancel.h"
 #include "data/dataset.h"
 #include "data/sections.h"
+#include "learn/learner.h"
 
 typedef struct Levels Levels;
 
@@ -63,7 +64,7 @@ bool levels_save(const Levels *levels, SectionsWriter *writer, GError **error);
 bool levels_load(const Sections *sections, uint32_t n_users, Levels **levels, GError **error);
 
 /* Bytes that a fit needs beyond the data set, at most. */
-uint64_t levels_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+uint64_t levels_bytes(const FitSize *size);
 
 void levels_free(Levels *levels);
 

@@ -28,6 +28,7 @@ typedef struct SourceCounts {
     uint64_t rows, users,
         products;         /* events in the training period; rows of the two other models */
     uint64_t signal_rows; /* of all event types beside the target, in the training period */
+    unsigned n_signals;   /* so many of them */
     bool exact;           /* false: from planner statistics */
 } SourceCounts;
 

@@ -72,15 +72,20 @@ HANDLER(versions_get_one)
         response_error(response, error);
 }
 
-static void write_details(const Version *version, JsonWriter *json)
+static void write_name(const Version *version, JsonWriter *json)
 {
-    json_begin_object(json);
     json_key(json, "prediction");
     json_string(json, version->prediction);
     json_key(json, "version");
     json_int(json, version->version);
     json_key(json, "learner");
     json_string(json, version->learner);
+}
+
+static void write_details(const Version *version, JsonWriter *json)
+{
+    json_begin_object(json);
+    write_name(version, json);
     write_document(json, "details", version->details ? version->details : "null");
     json_end_object(json);
 }
@@ -159,12 +164,7 @@ HANDLER(versions_list_all)
 static void write_quality(const Version *version, JsonWriter *json)
 {
     json_begin_object(json);
-    json_key(json, "prediction");
-    json_string(json, version->prediction);
-    json_key(json, "version");
-    json_int(json, version->version);
-    json_key(json, "learner");
-    json_string(json, version->learner);
+    write_name(version, json);
     json_key(json, "grade");
     json_string(json, version->grade);
     write_document(json, "report", version->report);

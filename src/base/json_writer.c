@@ -328,6 +328,12 @@ void json_fixed(JsonWriter *writer, double value, unsigned decimals)
         json_end_raw(writer, json_put_fixed(at, value, decimals));
 }
 
+void json_named_number(JsonWriter *writer, const char *name, double value)
+{
+    json_key(writer, name);
+    json_number(writer, value);
+}
+
 void json_bool(JsonWriter *writer, bool value)
 {
     json_raw(writer, value ? "true" : "false", value ? 4 : 5);

@@ -9,6 +9,7 @@
 
 #include "base/background.h"
 #include "base/error.h"
+#include "base/grace.h"
 #include "base/log.h"
 #include "files.h"
 #include "manifest.h"
@@ -23,11 +24,12 @@ typedef struct Serving {
 
 struct Register {
     char *data_dir;
-    /* Guards the table: taken by requests, held for a look-up and a count. */
-    pthread_mutex_t lock;
-    GHashTable *table; /* prediction → Serving */
-    /* One change at a time: guards CURRENT and its copy, held while they are written. Requests
-     * never take it. Taken before `lock`. */
+    /* Prediction → Serving; never changed once it is here, but replaced. Who asks for a snapshot
+     * looks under `readers` and takes no lock. */
+    _Atomic(GHashTable *) table;
+    Grace readers;
+    /* One change at a time: guards CURRENT and its copy, held while they are written, and the
+     * replacing of the table. Requests never take it. */
     pthread_mutex_t change;
     GPtrArray *manifest; /* CURRENT as last seen, NULL before it was looked at */
     atomic_uint_fast64_t swaps, damaged;
@@ -38,14 +40,27 @@ struct Register {
     GPtrArray *unverified; /* the verifier's own */
 };
 
-static void serving_free(void *item)
+static void serving_clear(Serving *serving)
 {
-    Serving *serving = item;
-    if (!serving)
-        return;
     snapshot_unref(serving->now);
     snapshot_unref(serving->retired);
-    g_free(serving);
+}
+
+static GHashTable *table_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+/* Another of the same, whose references are those of the first. */
+static GHashTable *table_copy(GHashTable *table)
+{
+    GHashTable *copy = table_new();
+    GHashTableIter iter;
+    void *key, *value;
+    g_hash_table_iter_init(&iter, table);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        g_hash_table_insert(copy, g_strdup(key), g_memdup2(value, sizeof(Serving)));
+    return copy;
 }
 
 Register *register_new(const char *data_dir, GError **error)
@@ -54,9 +69,9 @@ Register *register_new(const char *data_dir, GError **error)
         return NULL;
     Register *reg = g_new0(Register, 1);
     reg->data_dir = g_strdup(data_dir);
-    pthread_mutex_init(&reg->lock, NULL);
     pthread_mutex_init(&reg->change, NULL);
-    reg->table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, serving_free);
+    grace_init(&reg->readers);
+    atomic_init(&reg->table, table_new());
     reg->unverified = g_ptr_array_new_with_free_func((GDestroyNotify)snapshot_unref);
     cancel_init(&reg->stop);
     return reg;
@@ -71,47 +86,47 @@ void register_free(Register *reg)
         pthread_join(reg->verifier, NULL);
     g_ptr_array_unref(reg->unverified);
     g_clear_pointer(&reg->manifest, g_ptr_array_unref);
-    g_hash_table_unref(reg->table);
+    GHashTable *table = atomic_load(&reg->table);
+    GHashTableIter iter;
+    void *serving;
+    g_hash_table_iter_init(&iter, table);
+    while (g_hash_table_iter_next(&iter, NULL, &serving))
+        serving_clear(serving);
+    g_hash_table_unref(table);
     pthread_mutex_destroy(&reg->change);
-    pthread_mutex_destroy(&reg->lock);
     g_free(reg->data_dir);
     g_free(reg);
 }
 
-/* Serves `snapshot` from now on (NULL: nothing) and gives what nobody needs any more, to be freed
- * outside the lock. */
-static Serving *swap(Register *reg, const char *prediction, Snapshot *takes_snapshot)
+/* Serves `takes_snapshot` from now on (NULL: nothing) and gives what nobody needs any more. Under
+ * `change`. */
+static Serving swap(Register *reg, const char *prediction, Snapshot *takes_snapshot)
 {
-    Serving *dropped = g_new0(Serving, 1);
-    g_autofree char *key = g_strdup(prediction);
-    Serving *fresh = g_new0(Serving, 1);
-    pthread_mutex_lock(&reg->lock);
-    Serving *serving = g_hash_table_lookup(reg->table, prediction);
-    if (!takes_snapshot) {
-        if (serving) {
-            *dropped = *serving;
-            *serving = (Serving){0};
-            g_hash_table_remove(reg->table, prediction);
-        }
+    GHashTable *before = atomic_load(&reg->table), *after = table_copy(before);
+    const Serving *serving = g_hash_table_lookup(before, prediction);
+    Serving dropped = {0}, fresh = {.now = takes_snapshot};
+    if (serving && takes_snapshot) {
+        dropped.retired = serving->retired;
+        fresh.retired = serving->now;
     } else if (serving) {
-        dropped->retired = serving->retired;
-        serving->retired = serving->now;
-        serving->now = takes_snapshot;
-    } else {
-        fresh->now = takes_snapshot;
-        g_hash_table_insert(reg->table, g_steal_pointer(&key), g_steal_pointer(&fresh));
+        dropped = *serving;
     }
-    pthread_mutex_unlock(&reg->lock);
-    g_free(fresh);
+    if (takes_snapshot)
+        g_hash_table_replace(after, g_strdup(prediction), g_memdup2(&fresh, sizeof fresh));
+    else
+        g_hash_table_remove(after, prediction);
+    atomic_store(&reg->table, after);
+    grace_wait(&reg->readers);
+    g_hash_table_unref(before);
     return dropped;
 }
 
 Snapshot *register_acquire(Register *reg, const char *prediction)
 {
-    pthread_mutex_lock(&reg->lock);
-    const Serving *serving = g_hash_table_lookup(reg->table, prediction);
+    unsigned entered = grace_enter(&reg->readers);
+    const Serving *serving = g_hash_table_lookup(atomic_load(&reg->table), prediction);
     Snapshot *snapshot = serving ? snapshot_ref(serving->now) : NULL;
-    pthread_mutex_unlock(&reg->lock);
+    grace_leave(&reg->readers, entered);
     return snapshot;
 }
 
@@ -212,9 +227,11 @@ bool register_publish(Register *reg, Snapshot *takes_snapshot, GError **error)
     g_autofree char *previous = previous_file(reg, prediction, file);
     bool written = rename_current(reg, prediction, file, previous, error);
     end_change(lock);
-    Serving *dropped = written ? swap(reg, prediction, snapshot_ref(snapshot)) : NULL;
+    Serving dropped = {0};
+    if (written)
+        dropped = swap(reg, prediction, snapshot_ref(snapshot));
     pthread_mutex_unlock(&reg->change);
-    serving_free(dropped);
+    serving_clear(&dropped);
     if (written)
         atomic_fetch_add(&reg->swaps, 1);
     return written;
@@ -270,7 +287,7 @@ static void withdraw_damaged(Register *reg, Snapshot *damaged, const GError *rea
 
     pthread_mutex_lock(&reg->change);
     g_autoptr(Snapshot) serving = register_acquire(reg, prediction);
-    Serving *dropped = NULL;
+    Serving dropped = {0};
     if (serving == damaged) {
         int lock = begin_change(reg);
         manifest_remove(reg->manifest, prediction);
@@ -282,7 +299,7 @@ static void withdraw_damaged(Register *reg, Snapshot *damaged, const GError *rea
     }
     pthread_mutex_unlock(&reg->change);
     snapshot_unref(healthy);
-    serving_free(dropped);
+    serving_clear(&dropped);
 }
 
 static void *verify_all(void *context)
@@ -333,7 +350,8 @@ static void restore_all(Register *reg, const GPtrArray *named)
         if (!snapshot)
             continue;
         g_ptr_array_add(reg->unverified, snapshot_ref(snapshot));
-        serving_free(swap(reg, entry->prediction, snapshot));
+        Serving dropped = swap(reg, entry->prediction, snapshot);
+        serving_clear(&dropped);
     }
 }
 
@@ -383,9 +401,9 @@ void register_withdraw(Register *reg, const char *prediction)
     manifest_remove(reg->manifest, prediction);
     save_current(reg);
     end_change(lock);
-    Serving *dropped = swap(reg, prediction, NULL);
+    Serving dropped = swap(reg, prediction, NULL);
     pthread_mutex_unlock(&reg->change);
-    serving_free(dropped);
+    serving_clear(&dropped);
     g_autoptr(GArray) files = files_list(reg->data_dir, prediction);
     for (guint i = 0; i < files->len; i++)
         remove_file(reg, prediction, g_array_index(files, VersionFile, i).name);
@@ -475,14 +493,14 @@ RegisterStatus register_status(Register *reg)
     RegisterStatus status = {.swaps = atomic_load(&reg->swaps),
                              .damaged = atomic_load(&reg->damaged),
                              .verifying = atomic_load(&reg->verifying)};
-    pthread_mutex_lock(&reg->lock);
+    unsigned entered = grace_enter(&reg->readers);
     GHashTableIter iter;
     void *value;
-    g_hash_table_iter_init(&iter, reg->table);
+    g_hash_table_iter_init(&iter, atomic_load(&reg->table));
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         status.serving++;
         status.bytes += snapshot_bytes(((Serving *)value)->now);
     }
-    pthread_mutex_unlock(&reg->lock);
+    grace_leave(&reg->readers, entered);
     return status;
 }

@@ -118,6 +118,7 @@ static Hindsight *stage_compare(Training *training, const Dataset *past, const W
     ChooseOptions options = training_choosing(training);
     g_autoptr(Hindsight) hindsight =
         backtest_compare(training->raw, past, training->choice, window->as_of, &options, error);
+    g_clear_pointer(&training->shared, fit_shared_free); /* of the fits, done with */
     if (!hindsight || !compare_levels(training, window, hindsight, error))
         return NULL;
     training_leave(training);

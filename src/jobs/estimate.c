@@ -30,23 +30,28 @@ uint64_t estimate_budget(const Settings *settings)
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3;
 }
 
+static FitSize fit_size(const Settings *settings, const SourceCounts *counts)
+{
+    return (FitSize){.rows = counts->rows + counts->signal_rows,
+                     .n_users = (uint32_t)MIN(counts->users, UINT32_MAX),
+                     .n_items = (uint32_t)MIN(counts->products, UINT32_MAX),
+                     .n_signals = counts->n_signals,
+                     .threads = settings->training_threads};
+}
+
 /* With nothing done without. */
 static uint64_t bytes_wanted(const Settings *settings, const SourceCounts *counts)
 {
-    uint64_t rows = counts->rows + counts->signal_rows;
-    uint64_t read = rows * ROW_BYTES + (counts->users + counts->products) * ID_BYTES;
-    return read + choose_bytes(rows, (uint32_t)MIN(counts->users, UINT32_MAX),
-                               (uint32_t)MIN(counts->products, UINT32_MAX),
-                               settings->training_threads);
+    FitSize size = fit_size(settings, counts);
+    return size.rows * ROW_BYTES + (counts->users + counts->products) * ID_BYTES +
+           choose_bytes(&size);
 }
 
 uint64_t estimate_spare(const Settings *settings, const SourceCounts *counts)
 {
     uint64_t wanted = bytes_wanted(settings, counts), budget = estimate_budget(settings);
-    uint64_t most =
-        choose_spare_bytes(counts->rows, (uint32_t)MIN(counts->users, UINT32_MAX),
-                           (uint32_t)MIN(counts->products, UINT32_MAX), settings->training_threads);
-    return wanted > budget ? MIN(wanted - budget, most) : 0;
+    FitSize size = fit_size(settings, counts);
+    return wanted > budget ? MIN(wanted - budget, choose_spare_bytes(&size)) : 0;
 }
 
 uint64_t estimate_bytes(const Settings *settings, const SourceCounts *counts)

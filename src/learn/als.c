@@ -295,14 +295,15 @@ static void als_describe(const Fitted *fitted, JsonWriter *writer)
     }
 }
 
-static uint64_t als_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+static uint64_t als_fit_bytes(const FitSize *size)
 {
-    uint64_t sides = (uint64_t)n_users + n_items;
+    uint64_t sides = (uint64_t)size->n_users + size->n_items;
     uint64_t factors = sides * als_defaults.rank * sizeof(float);
-    uint64_t matrices = 2 * (rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
+    uint64_t matrices =
+        2 * (size->rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
     uint64_t plans = sides * 3 * sizeof(uint32_t);
     return factors + matrices + plans +
-           parallel_threads(threads) * half_sweep_bytes(als_defaults.rank);
+           parallel_threads(size->threads) * half_sweep_bytes(als_defaults.rank);
 }
 
 static void als_free(Fitted *fitted)

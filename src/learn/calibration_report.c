@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "calibration.h"
 #include "calibration_samples.h"
+#include "math/stats.h"
 #include "math/topk.h"
 #include "ranked_arrays.h"
 
@@ -24,18 +25,12 @@ static void tally_add(Tally *tally, double weight, double probability, bool is_b
     tally->squares += weight * miss * miss;
 }
 
-static void write_number(JsonWriter *json, const char *name, double value)
-{
-    json_key(json, name);
-    json_number(json, value);
-}
-
 /* ratio: NaN, so null, where nothing happened. */
 static void write_levels(JsonWriter *json, const Tally *tally)
 {
-    write_number(json, "expected", tally->expected);
-    write_number(json, "actual", tally->actual);
-    write_number(json, "ratio", tally->actual > 0 ? tally->expected / tally->actual : NAN);
+    json_named_number(json, "expected", tally->expected);
+    json_named_number(json, "actual", tally->actual);
+    json_named_number(json, "ratio", tally->actual > 0 ? tally->expected / tally->actual : NAN);
 }
 
 static void write_tally(JsonWriter *json, const char *name, const Tally *tally)
@@ -143,9 +138,9 @@ static void write_reliability(JsonWriter *json, const Tally bins[BINS])
         if (!(bins[b].pairs > 0))
             continue;
         json_begin_object(json);
-        write_number(json, "pairs", bins[b].pairs);
-        write_number(json, "mean_probability", bins[b].expected / bins[b].pairs);
-        write_number(json, "observed_rate", bins[b].actual / bins[b].pairs);
+        json_named_number(json, "pairs", bins[b].pairs);
+        json_named_number(json, "mean_probability", bins[b].expected / bins[b].pairs);
+        json_named_number(json, "observed_rate", bins[b].actual / bins[b].pairs);
         json_end_object(json);
     }
     json_end_array(json);
@@ -167,11 +162,11 @@ static bool write_lists(const Judged *judged, unsigned k, JsonWriter *json, GErr
     }
     json_key(json, "lists");
     json_begin_object(json);
-    write_number(json, "k", k);
-    write_number(json, "pairs", all.pairs);
+    json_named_number(json, "k", k);
+    json_named_number(json, "pairs", all.pairs);
     write_levels(json, &all);
-    write_number(json, "ece", calibration_error(bins, BINS));
-    write_number(json, "brier", all.pairs > 0 ? all.squares / all.pairs : NAN);
+    json_named_number(json, "ece", calibration_error(bins, BINS));
+    json_named_number(json, "brier", all.pairs > 0 ? all.squares / all.pairs : NAN);
     write_reliability(json, bins);
     json_end_object(json);
     return true;
@@ -199,15 +194,9 @@ static void write_best_seller(JsonWriter *json, const CalibrateMoment *moment, u
     json_begin_object(json);
     json_key(json, "product");
     json_string_n(json, id, length);
-    write_number(json, "expected", tally->expected);
-    write_number(json, "actual", tally->actual);
+    json_named_number(json, "expected", tally->expected);
+    json_named_number(json, "actual", tally->actual);
     json_end_object(json);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static bool write_best_sellers(const Judged *judged, const CalibrateMoment *moment,
@@ -235,8 +224,7 @@ static bool write_best_sellers(const Judged *judged, const CalibrateMoment *mome
             misses[n_misses++] = fabs(tally->expected / tally->actual - 1);
     }
     json_end_array(json);
-    qsort(misses, n_misses, sizeof *misses, compare_doubles);
-    write_number(json, "median_error", n_misses > 0 ? misses[n_misses / 2] : NAN);
+    json_named_number(json, "median_error", stats_median(misses, n_misses));
     json_end_object(json);
     return true;
 }
@@ -249,16 +237,16 @@ static bool write_report(const Judged *judged, const CalibrateMoment *moment,
     Tally first_1 = tally_first(judged, 0.01), first_5 = tally_first(judged, 0.05);
     fill_bins(judged, judged->order, samples->n, all.pairs, bins);
     json_begin_object(json);
-    write_number(json, "users", samples->n_users);
-    write_number(json, "pairs", samples->pairs);
-    write_number(json, "events", all.actual);
+    json_named_number(json, "users", samples->n_users);
+    json_named_number(json, "pairs", samples->pairs);
+    json_named_number(json, "events", all.actual);
     write_tally(json, "overall", &all);
     write_tally(json, "top_1_percent", &first_1);
     write_tally(json, "top_5_percent", &first_5);
     bool good = write_lists(judged, options->k, json, error) &&
                 write_best_sellers(judged, moment, options, json, error);
-    write_number(json, "ece_all_pairs", calibration_error(bins, BINS));
-    write_number(json, "brier_all_pairs", all.squares / MAX(all.pairs, 1));
+    json_named_number(json, "ece_all_pairs", calibration_error(bins, BINS));
+    json_named_number(json, "brier_all_pairs", all.squares / MAX(all.pairs, 1));
     json_end_object(json);
     return good;
 }

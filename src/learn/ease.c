@@ -306,14 +306,16 @@ static void ease_describe(const Fitted *fitted, JsonWriter *writer)
     }
 }
 
-static uint64_t ease_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+static uint64_t ease_fit_bytes(const FitSize *size)
 {
-    uint64_t n = MIN(n_items, ease_defaults.items_max), kept = MIN(n, ease_defaults.kept);
-    uint64_t sides = (uint64_t)n_users + n_items;
-    uint64_t matrices = 2 * (rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
-    uint64_t scratch = parallel_threads(threads) * (3 * kept * sizeof(Scored) + n * sizeof(float));
+    uint64_t n = MIN(size->n_items, ease_defaults.items_max), kept = MIN(n, ease_defaults.kept);
+    uint64_t sides = (uint64_t)size->n_users + size->n_items;
+    uint64_t matrices =
+        2 * (size->rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
+    uint64_t scratch =
+        parallel_threads(size->threads) * (3 * kept * sizeof(Scored) + n * sizeof(float));
     return n * n * sizeof(float) + matrices + sides * 2 * sizeof(uint32_t) + scratch +
-           sparse_slots_bytes((uint32_t)n, (uint32_t)kept) + n_items * sizeof(uint64_t);
+           sparse_slots_bytes((uint32_t)n, (uint32_t)kept) + size->n_items * sizeof(uint64_t);
 }
 
 const Learner learner_ease = {

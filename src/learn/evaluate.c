@@ -408,12 +408,6 @@ static void write_interval(JsonWriter *writer, const char *name, const Interval 
     interval_write(interval, writer);
 }
 
-static void write_number(JsonWriter *writer, const char *name, double value)
-{
-    json_key(writer, name);
-    json_number(writer, value);
-}
-
 void evaluation_write(const Evaluation *evaluation, JsonWriter *writer)
 {
     json_begin_object(writer);
@@ -427,9 +421,9 @@ void evaluation_write(const Evaluation *evaluation, JsonWriter *writer)
     write_interval(writer, "precision", &evaluation->precision_ci);
     write_interval(writer, "map", &evaluation->map_ci);
     write_interval(writer, "hit_rate", &evaluation->hit_ci);
-    write_number(writer, "coverage", evaluation->coverage);
-    write_number(writer, "repeat_share", evaluation->repeat_share);
-    write_number(writer, "popularity_bias", evaluation->popularity_bias);
-    write_number(writer, "fallback_share", evaluation->fallback_share);
+    json_named_number(writer, "coverage", evaluation->coverage);
+    json_named_number(writer, "repeat_share", evaluation->repeat_share);
+    json_named_number(writer, "popularity_bias", evaluation->popularity_bias);
+    json_named_number(writer, "fallback_share", evaluation->fallback_share);
     json_end_object(writer);
 }

@@ -292,15 +292,16 @@ static void item_knn_describe(const Fitted *fitted, JsonWriter *writer)
     }
 }
 
-static uint64_t item_knn_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
-                                   unsigned threads)
+static uint64_t item_knn_fit_bytes(const FitSize *size)
 {
-    uint64_t sides = (uint64_t)n_users + n_items, width = slots_width(&item_knn_defaults, n_items);
-    uint64_t pairs = rows * (2 * sizeof(uint32_t) + 3 * sizeof(float));
-    uint64_t sums =
-        n_items * (sizeof(Meeting) + sizeof(uint32_t) + sizeof(float)) + 3 * width * sizeof(Scored);
-    return pairs + 2 * sides * sizeof(uint64_t) + n_items * sizeof(double) +
-           parallel_threads(threads) * sums + sparse_slots_bytes(n_items, (uint32_t)width);
+    uint64_t sides = (uint64_t)size->n_users + size->n_items,
+             width = slots_width(&item_knn_defaults, size->n_items);
+    uint64_t pairs = size->rows * (2 * sizeof(uint32_t) + 3 * sizeof(float));
+    uint64_t sums = size->n_items * (sizeof(Meeting) + sizeof(uint32_t) + sizeof(float)) +
+                    3 * width * sizeof(Scored);
+    return pairs + 2 * sides * sizeof(uint64_t) + size->n_items * sizeof(double) +
+           parallel_threads(size->threads) * sums +
+           sparse_slots_bytes(size->n_items, (uint32_t)width);
 }
 
 const Learner learner_item_knn = {

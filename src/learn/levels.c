@@ -307,15 +307,17 @@ bool levels_score(const Levels *levels, uint32_t value, unsigned threads, float 
     return parallel_for(levels->n_users, USER_BLOCK, threads, score_block, &scoring, NULL, error);
 }
 
-uint64_t levels_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+uint64_t levels_bytes(const FitSize *size)
 {
     /* a line in two columns on average: once as it is, once as of a moment, and its pair */
     uint64_t line = 2 * (sizeof(uint32_t) * 3 + sizeof(int64_t) + sizeof(float) * 2);
-    uint64_t of_rows = 2 * rows * (line + sizeof(PairFacts) + 3 * sizeof(uint32_t));
-    uint64_t of_users = (uint64_t)n_users * (USER_FEATURES * sizeof(float) + 5 * sizeof(uint64_t));
-    uint64_t of_lessons = (uint64_t)(WINDOWS + FITS) * 100000 * FEATURES_MAX * sizeof(float);
-    uint64_t of_items = (uint64_t)n_items * 100 * 4 * sizeof(uint64_t);
-    return of_rows + of_users + of_lessons + of_items + (uint64_t)threads * (16u << 20);
+    uint64_t of_rows = 2 * size->rows * (line + sizeof(PairFacts) + 3 * sizeof(uint32_t));
+    uint64_t of_users =
+        (uint64_t)size->n_users * (USER_FEATURES * sizeof(float) + 5 * sizeof(uint64_t));
+    uint64_t of_lessons = (WINDOWS + FITS) * level_lessons_bytes();
+    uint64_t of_items = (uint64_t)size->n_items * 100 * 4 * sizeof(uint64_t);
+    return of_rows + of_users + of_lessons + of_items +
+           (uint64_t)parallel_threads(size->threads) * (16u << 20);
 }
 
 void levels_free(Levels *levels)

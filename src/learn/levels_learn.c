@@ -130,6 +130,11 @@ Lessons *level_lessons_new(const LevelMoment *moment, const LevelsOptions *optio
     return lessons;
 }
 
+uint64_t level_lessons_bytes(void)
+{
+    return (uint64_t)(2 * LESSON_ROWS * (level_features_count() * (sizeof(float) + 4.0)));
+}
+
 Lessons *level_lessons_join(Lessons *const *windows)
 {
     Lessons *lessons = lessons_empty(NULL);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "levels_model.h"
+#include "math/stats.h"
 #include "math/topk.h"
 #include "ranked_arrays.h"
 
@@ -30,22 +31,16 @@ static Tally tally_of(const Samples *samples, uint64_t s, double probability)
                    weight * miss * miss};
 }
 
-static void write_number(JsonWriter *json, const char *name, double value)
-{
-    json_key(json, name);
-    json_number(json, value); /* null where it is not finite */
-}
-
 static void write_sums(JsonWriter *json, const Tally *tally)
 {
-    write_number(json, "expected", tally->expected);
-    write_number(json, "actual", tally->actual);
+    json_named_number(json, "expected", tally->expected);
+    json_named_number(json, "actual", tally->actual);
 }
 
 static void write_levels(JsonWriter *json, const Tally *tally)
 {
     write_sums(json, tally);
-    write_number(json, "ratio", tally->actual > 0 ? tally->expected / tally->actual : NAN);
+    json_named_number(json, "ratio", tally->actual > 0 ? tally->expected / tally->actual : NAN);
 }
 
 typedef struct Judged {
@@ -119,14 +114,14 @@ static void write_reliability(const Judged *judged, JsonWriter *json)
             continue;
         error += fabs(bin->expected - bin->actual);
         json_begin_object(json);
-        write_number(json, "pairs", bin->pairs);
-        write_number(json, "mean_probability", bin->expected / bin->pairs);
-        write_number(json, "observed_rate", bin->actual / bin->pairs);
+        json_named_number(json, "pairs", bin->pairs);
+        json_named_number(json, "mean_probability", bin->expected / bin->pairs);
+        json_named_number(json, "observed_rate", bin->actual / bin->pairs);
         json_end_object(json);
     }
     json_end_array(json);
-    write_number(json, "ece", error / MAX(judged->all.pairs, 1));
-    write_number(json, "brier", judged->all.squares / MAX(judged->all.pairs, 1));
+    json_named_number(json, "ece", error / MAX(judged->all.pairs, 1));
+    json_named_number(json, "brier", judged->all.squares / MAX(judged->all.pairs, 1));
 }
 
 static void write_value(const Judged *judged, uint32_t value, JsonWriter *json)
@@ -138,12 +133,6 @@ static void write_value(const Judged *judged, uint32_t value, JsonWriter *json)
     json_string_n(json, text, length);
     write_sums(json, &judged->of_value[value]);
     json_end_object(json);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Those of one column that sold best before. */
@@ -164,8 +153,7 @@ static void write_largest(const Judged *judged, uint32_t column, JsonWriter *jso
             misses[n_misses++] = fabs(tally->expected / tally->actual - 1);
     }
     json_end_array(json);
-    qsort(misses, n_misses, sizeof *misses, compare_doubles);
-    write_number(json, "median_error", n_misses > 0 ? misses[n_misses / 2] : NAN);
+    json_named_number(json, "median_error", stats_median(misses, n_misses));
 }
 
 static void write_column(const Judged *judged, uint32_t column, JsonWriter *json)
@@ -180,7 +168,7 @@ static void write_column(const Judged *judged, uint32_t column, JsonWriter *json
     json_begin_object(json);
     json_key(json, "column");
     json_string_n(json, name, length);
-    write_number(json, "values", end - first);
+    json_named_number(json, "values", end - first);
     write_levels(json, &sum);
     write_largest(judged, column, json);
     json_end_object(json);
@@ -193,9 +181,9 @@ bool level_report(const Calibration *calibration, const Values *values, const Le
     if (!judge(&judged, calibration, moment, error))
         return false;
     json_begin_object(json);
-    write_number(json, "users", samples->n_users);
-    write_number(json, "pairs", judged.all.pairs);
-    write_number(json, "events", judged.all.actual);
+    json_named_number(json, "users", samples->n_users);
+    json_named_number(json, "pairs", judged.all.pairs);
+    json_named_number(json, "events", judged.all.actual);
     json_key(json, "overall");
     json_begin_object(json);
     write_levels(json, &judged.all);

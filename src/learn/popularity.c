@@ -127,10 +127,9 @@ static double popularity_fit_work(const Dataset *view, const double *value, doub
     return 20.0 * (double)view->rows.n;
 }
 
-static uint64_t popularity_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
-                                     unsigned threads)
+static uint64_t popularity_fit_bytes(const FitSize *size)
 {
-    return (uint64_t)n_items * (sizeof(double) + sizeof(float));
+    return (uint64_t)size->n_items * (sizeof(double) + sizeof(float));
 }
 
 static void popularity_free(Fitted *fitted)

@@ -27,8 +27,10 @@ static float probability(float sum)
 static void keep_places(const Ranked *ranked, uint32_t user, const Desk *desk)
 {
     size_t width = (size_t)ranked->recallers->n * PLACES;
-    if (ranked->placed && !atomic_exchange(&ranked->placed[user], 1))
-        memcpy(ranked->place + user * width, desk->place, width * sizeof(float));
+    if (!ranked->placed || atomic_load_explicit(&ranked->placed[user], memory_order_acquire))
+        return;
+    memcpy(ranked->place + user * width, desk->place, width * sizeof(float));
+    atomic_store_explicit(&ranked->placed[user], 1, memory_order_release);
 }
 
 /* Describes `n` items of the user last proposed to and adds up their leaves. */
@@ -129,7 +131,7 @@ static bool place_block(void *context, uint64_t begin, uint64_t end, unsigned wo
 /* Places of users whose list nobody asked for. */
 static bool place_others(const Ranked *ranked, GError **error)
 {
-    unsigned threads = parallel_threads(0);
+    unsigned threads = parallel_threads(ranked->threads);
     uint32_t block = desk_users(ranked->fitted.n_items);
     Placing placing = {
         ranked, desks_new(ranked->fitted.n_items, ranked->longest_history, block, threads, error)};
@@ -304,6 +306,7 @@ static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError
     options.n_windows = MAX(options.n_windows, 1);
     Ranked *ranked = ranked_new(view->n_users, view->n_items);
     g_autoptr(Fitted) fitted = &ranked->fitted;
+    ranked->threads = context->threads;
     ranked->groupings = groupings_new(view, error);
     options.groupings = ranked->groupings;
     if (!ranked->groupings ||
@@ -314,19 +317,13 @@ static Fitted *ranked_fit(const Dataset *view, const FitContext *context, GError
     return g_steal_pointer(&fitted);
 }
 
-static void write_number(JsonWriter *writer, const char *name, double value)
-{
-    json_key(writer, name);
-    json_number(writer, value);
-}
-
 static void ranked_describe(const Fitted *fitted, JsonWriter *writer)
 {
     const Ranked *ranked = (const Ranked *)fitted;
-    write_number(writer, "windows", ranked->n_windows);
-    write_number(writer, "pairs_learned_from", (double)ranked->n_lessons);
-    write_number(writer, "purchases_learned_from", (double)ranked->n_bought);
-    write_number(writer, "trees", ranked->forest->n_trees);
+    json_named_number(writer, "windows", ranked->n_windows);
+    json_named_number(writer, "pairs_learned_from", (double)ranked->n_lessons);
+    json_named_number(writer, "purchases_learned_from", (double)ranked->n_bought);
+    json_named_number(writer, "trees", ranked->forest->n_trees);
     json_key(writer, "importance");
     json_begin_object(writer);
     uint32_t n_features = features_count(ranked->state, ranked->recallers->n);
@@ -335,24 +332,23 @@ static void ranked_describe(const Fitted *fitted, JsonWriter *writer)
         all += ranked->gain[f];
     for (uint32_t f = 0; f < n_features; f++) {
         g_autofree char *name = features_name(ranked->state, ranked->recallers->name, f);
-        write_number(writer, name, all > 0 ? ranked->gain[f] / all : 0);
+        json_named_number(writer, name, all > 0 ? ranked->gain[f] / all : 0);
     }
     json_end_object(writer);
 }
 
-static uint64_t ranked_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
-                                 unsigned threads)
+static uint64_t ranked_fit_bytes(const FitSize *size)
 {
     uint64_t pair = sizeof(PairFacts) + (3 + 3 * GROUPINGS_MAX) * sizeof(uint32_t);
     uint64_t user = sizeof(float) * (USER_FEATURES + RECALLERS_MAX * PLACES) +
                     sizeof(uint64_t) * (2 + GROUPINGS_MAX) +
-                    SIGNALS_MAX * (SIGNAL_USER_FACTS * sizeof(float) + sizeof(uint64_t));
+                    size->n_signals * (SIGNAL_USER_FACTS * sizeof(float) + sizeof(uint64_t));
     uint64_t item = sizeof(float) * (ITEM_FEATURES + GROUPINGS_MAX) + 600 * sizeof(uint32_t);
     /* the rows of a window, then the lessons of all */
-    uint64_t view = rows * 8 * sizeof(uint32_t);
-    return recallers_fit_bytes(rows, n_users, n_items, threads) + rows * pair + n_users * user +
-           n_items * item + view + lessons_bytes(n_users) +
-           parallel_threads(threads) * desk_bytes(n_items);
+    uint64_t view = size->rows * 8 * sizeof(uint32_t);
+    return recallers_fit_bytes(size) + size->rows * pair + size->n_users * user +
+           size->n_items * item + view + lessons_bytes(size) +
+           parallel_threads(size->threads) * desk_bytes(size->n_items);
 }
 
 const Learner learner_ranked = {

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ranked_recall.h"
+
 enum {
     CROSS_PRICE,
     CROSS_NICHE,
@@ -82,6 +84,12 @@ uint32_t features_count(const FeatureState *state, uint32_t n_recallers)
 {
     return (uint32_t)(FIXED_FEATURES + GROUP_FEATURES * state->groupings->n +
                       SIGNAL_FEATURES * state->signals.n + 2 * n_recallers);
+}
+
+uint32_t features_most(uint32_t n_signals)
+{
+    return (uint32_t)(FIXED_FEATURES + GROUP_FEATURES * GROUPINGS_MAX +
+                      SIGNAL_FEATURES * n_signals + 2 * RECALLERS_MAX);
 }
 
 char *features_name(const FeatureState *state, const char *const *recallers, uint32_t feature)

@@ -15,6 +15,8 @@ typedef struct Affinity {
 
 /* How many features a row has, with n_recallers of them above the state. */
 uint32_t features_count(const FeatureState *state, uint32_t n_recallers);
+/* At most, with so many event types beside purchases. */
+uint32_t features_most(uint32_t n_signals);
 
 /* "product.rows_30", "als.score"…; for g_free(). `recallers` holds n_recallers names. */
 char *features_name(const FeatureState *state, const char *const *recallers, uint32_t feature);

@@ -96,15 +96,16 @@ static TaughtWindow *taught_window_new(int64_t from, const LessonOptions *option
 }
 
 /* Of a row, as numbers, and twice quantised by rows and by columns. */
-static double row_bytes(void)
+static double row_bytes(uint32_t n_signals)
 {
-    return FEATURES_MAX * (sizeof(float) + 4);
+    return features_most(n_signals) * (sizeof(float) + 4.0);
 }
 
 /* Rows there is memory for. */
 static double rows_most(const FitContext *context)
 {
-    return MAX(ROWS_MIN, ROWS_MAX - (double)context->spare / row_bytes());
+    uint32_t n_signals = context->signals ? context->signals->n : 0;
+    return MAX(ROWS_MIN, ROWS_MAX - (double)context->spare / row_bytes(n_signals));
 }
 
 static bool is_bought(const Csr *bought, uint32_t user, uint32_t item)
@@ -388,15 +389,19 @@ Lessons *lessons_new(const Dataset *source, const FitContext *context, const Les
     return g_steal_pointer(&lessons);
 }
 
-uint64_t lessons_bytes(uint32_t n_users)
+static double rows_wanted(const FitSize *size)
 {
-    return (uint64_t)(MIN(ROWS_MAX, n_users * ROWS_PER_USER * WINDOWS) * row_bytes());
+    return MIN(ROWS_MAX, size->n_users * ROWS_PER_USER * WINDOWS);
 }
 
-uint64_t lessons_spare_bytes(uint32_t n_users)
+uint64_t lessons_bytes(const FitSize *size)
 {
-    double rows = MIN(ROWS_MAX, n_users * ROWS_PER_USER * WINDOWS);
-    return (uint64_t)(MAX(0, rows - ROWS_MIN) * row_bytes());
+    return (uint64_t)(rows_wanted(size) * row_bytes(size->n_signals));
+}
+
+uint64_t lessons_spare_bytes(const FitSize *size)
+{
+    return (uint64_t)(MAX(0, rows_wanted(size) - ROWS_MIN) * row_bytes(size->n_signals));
 }
 
 void lessons_free(Lessons *lessons)

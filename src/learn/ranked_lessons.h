@@ -40,9 +40,9 @@ unsigned lessons_windows(const Dataset *view, int64_t as_of, int64_t *horizon);
 Lessons *lessons_new(const Dataset *source, const FitContext *context, const LessonOptions *options,
                      GError **error);
 /* Bytes of them, and of what a library makes of them, at most. */
-uint64_t lessons_bytes(uint32_t n_users);
+uint64_t lessons_bytes(const FitSize *size);
 /* Of those, bytes that FitContext.spare can take away. */
-uint64_t lessons_spare_bytes(uint32_t n_users);
+uint64_t lessons_spare_bytes(const FitSize *size);
 void lessons_free(Lessons *lessons);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lessons, lessons_free)

@@ -18,6 +18,7 @@ typedef struct Ranked {
     Forest *forest;
     float *place;            /* n_users × recallers × PLACES; of users never scored, infinite */
     _Atomic uint8_t *placed; /* n_users: whose places are known so far; NULL: all that will be */
+    unsigned threads;        /* to find places by; 0: all cores */
     pthread_mutex_t placing;
     bool is_placed; /* score_items asked, so that all are known; under `placing` */
     float *rest;    /* n_items: what a product scores where it is no candidate */

@@ -50,11 +50,11 @@ Recallers *recallers_fit(const Dataset *view, const FitContext *context, GError 
     return g_steal_pointer(&recallers);
 }
 
-uint64_t recallers_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+uint64_t recallers_fit_bytes(const FitSize *size)
 {
     uint64_t bytes = 0;
     for (size_t r = 0; r < G_N_ELEMENTS(RECALLERS); r++)
-        bytes += RECALLERS[r]->fit_bytes(rows, n_users, n_items, threads);
+        bytes += RECALLERS[r]->fit_bytes(size);
     return bytes;
 }
 

@@ -29,7 +29,7 @@ typedef struct Recallers {
 /* Fits all there are. One that says ERR_INVALID of this data stays NULL: it proposes nothing. For
  * recallers_free(). ERR_NO_MEMORY, ERR_CANCELLED. */
 Recallers *recallers_fit(const Dataset *view, const FitContext *context, GError **error);
-uint64_t recallers_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads);
+uint64_t recallers_fit_bytes(const FitSize *size);
 void recallers_free(Recallers *recallers);
 
 /* NULL when there is none of that name. */

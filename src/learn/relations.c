@@ -253,12 +253,6 @@ static void write_item(JsonWriter *json, const char *name, const Ids *items, uin
     json_string_n(json, id, length);
 }
 
-static void write_number(JsonWriter *json, const char *name, double value)
-{
-    json_key(json, name);
-    json_number(json, value);
-}
-
 static void write_relation(const Relations *relations, const Relation *relation, const Ids *items,
                            JsonWriter *json)
 {
@@ -268,10 +262,10 @@ static void write_relation(const Relations *relations, const Relation *relation,
     write_item(json, "with", items, relation->other);
     json_key(json, "baskets");
     json_uint(json, relation->together);
-    write_number(json, "support", together / (double)relations->n_baskets);
-    write_number(json, "confidence", together / relation->with_given);
-    write_number(json, "reverse_confidence", together / relation->with_other);
-    write_number(json, "lift", relation_lift(relations, relation));
+    json_named_number(json, "support", together / (double)relations->n_baskets);
+    json_named_number(json, "confidence", together / relation->with_given);
+    json_named_number(json, "reverse_confidence", together / relation->with_other);
+    json_named_number(json, "lift", relation_lift(relations, relation));
     json_end_object(json);
 }
 

@@ -224,12 +224,11 @@ static double repeat_fit_work(const Dataset *view, const double *value, double e
     return 150.0 * (double)view->rows.n;
 }
 
-static uint64_t repeat_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
-                                 unsigned threads)
+static uint64_t repeat_fit_bytes(const FitSize *size)
 {
     uint64_t pair = 3 * sizeof(uint32_t) + 2 * sizeof(float); /* triples, then the matrix */
-    return rows * pair + n_users * (2 * sizeof(uint64_t)) +
-           n_items * (sizeof(double) + sizeof(Scored) + 2 * sizeof(float));
+    return size->rows * pair + size->n_users * (2 * sizeof(uint64_t)) +
+           size->n_items * (sizeof(double) + sizeof(Scored) + 2 * sizeof(float));
 }
 
 static void repeat_free(Fitted *fitted)

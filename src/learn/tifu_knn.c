@@ -412,19 +412,19 @@ static void tifu_knn_describe(const Fitted *fitted, JsonWriter *writer)
     }
 }
 
-static uint64_t tifu_knn_fit_bytes(uint64_t rows, uint32_t n_users, uint32_t n_items,
-                                   unsigned threads)
+static uint64_t tifu_knn_fit_bytes(const FitSize *size)
 {
     uint64_t entry = sizeof(uint32_t) + sizeof(float);
-    uint64_t candidates = MIN(n_users, tifu_defaults.candidates_max);
-    uint32_t width = sparse_slots_width(n_users, tifu_defaults.neighbours) + 1;
+    uint64_t candidates = MIN(size->n_users, tifu_defaults.candidates_max);
+    uint32_t width = sparse_slots_width(size->n_users, tifu_defaults.neighbours) + 1;
     /* recent, personal and both stacked; candidates by user and by item are at most as many */
-    uint64_t pairs = rows * (entry + sizeof(float) + 2 * entry);
-    uint64_t orders = rows * 2 * sizeof(uint32_t);
-    uint64_t starts = (3 * (uint64_t)n_users + 2 * (uint64_t)n_items) * sizeof(uint64_t);
+    uint64_t pairs = size->rows * (entry + sizeof(float) + 2 * entry);
+    uint64_t orders = size->rows * 2 * sizeof(uint32_t);
+    uint64_t starts =
+        (3 * (uint64_t)size->n_users + 2 * (uint64_t)size->n_items) * sizeof(uint64_t);
     uint64_t scratch = candidates * sizeof(float) + 3 * (uint64_t)width * sizeof(Scored);
-    return pairs + orders + starts + parallel_threads(threads) * scratch +
-           sparse_slots_bytes(n_users, width);
+    return pairs + orders + starts + parallel_threads(size->threads) * scratch +
+           sparse_slots_bytes(size->n_users, width);
 }
 
 const Learner learner_tifu_knn = {

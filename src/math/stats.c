@@ -46,6 +46,14 @@ static double quantile(const double *sorted, size_t n, double share)
     return sorted[below] + (place - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
+double stats_median(double *values, size_t n)
+{
+    if (n == 0)
+        return NAN;
+    qsort(values, n, sizeof *values, compare_doubles);
+    return quantile(values, n, 0.5);
+}
+
 /* The mean of n values drawn with replacement. Each draw of 64 bits gives two indices by a
  * multiply; the chance of an index is off by less than n / 2³². */
 static double resampled_mean(const double *values, size_t n, Rng *rng)

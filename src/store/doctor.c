@@ -114,6 +114,7 @@ static bool count_signal(Examination *examination, SourceCounts *counts, GError 
     if (!count_events(examination, &rows, &counts->exact, error))
         return false;
     counts->signal_rows += rows;
+    counts->n_signals++;
     return true;
 }
 

@@ -103,7 +103,7 @@ def test_job_works_on_the_configuration_of_its_start(idle, cluster):
     assert params == [("10",)]
 
 
-def test_failed_training_says_why(api, cluster):
+def test_failed_training_says_why(api, cluster, models):
     cluster.sql("CREATE TABLE toys.nothing (line_id int PRIMARY KEY, customer_id text, sku text, "
                 "bought_at timestamptz, quantity int); "
                 "GRANT SELECT ON toys.nothing TO shortlist_demo")

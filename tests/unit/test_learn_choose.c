@@ -268,28 +268,47 @@ static void progress_never_goes_back(void **state) /* F17 */
     assert_true(last > 0.5);
 }
 
-/* F7: what is done beside the fitted learner is part of the peak. */
+static uint64_t bytes_of(uint64_t rows, uint32_t n_users, uint32_t n_items, unsigned threads)
+{
+    FitSize size = {.rows = rows, .n_users = n_users, .n_items = n_items, .threads = threads};
+    return choose_bytes(&size);
+}
+
+/* F7: what is done beside the fitted learner is part of the peak, though not beside the lessons
+ * that are gone by then. */
 static void needed_bytes_hold_the_levels_and_relations(void **state)
 {
-    uint64_t rows = 20000000;
-    uint64_t all = choose_bytes(rows, 500000, 20000, 2);
-    assert_true(all > levels_bytes(rows, 500000, 20000, 2));
-    assert_true(all > relations_bytes(rows, 20000, 2));
+    FitSize size = {.rows = 20000000, .n_users = 500000, .n_items = 20000, .threads = 2};
+    uint64_t all = choose_bytes(&size);
+    uint64_t beside = MAX(levels_bytes(&size), relations_bytes(size.rows, size.n_items, 2));
     size_t n;
     const Learner *const *learners = learners_all(&n);
-    for (size_t i = 0; i < n; i++)
-        assert_true(all > levels_bytes(rows, 500000, 20000, 2) +
-                              learners[i]->fit_bytes(rows, 500000, 20000, 2));
+    for (size_t i = 0; i < n; i++) {
+        uint64_t fit = learners[i]->fit_bytes(&size);
+        uint64_t spare = learners[i]->spare_bytes ? learners[i]->spare_bytes(&size) : 0;
+        assert_true(all > fit);
+        assert_true(all > beside + fit - spare);
+    }
+    assert_true(choose_spare_bytes(&size) < all);
+}
+
+/* F4, F7: event types widen what the ranker learns from. */
+static void needed_bytes_grow_with_the_event_types(void **state)
+{
+    FitSize size = {.rows = 100000, .n_users = 50000, .n_items = 5000, .threads = 1};
+    uint64_t plain = choose_bytes(&size);
+    size.n_signals = 9;
+    assert_true(choose_bytes(&size) > plain);
 }
 
 static void needed_bytes_grow_with_the_data(void **state)
 {
-    uint64_t small = choose_bytes(1000000, 50000, 5000, 1);
+    uint64_t small = bytes_of(1000000, 50000, 5000, 1);
     assert_true(small > 1000000 * 8);
-    assert_true(choose_bytes(10000000, 50000, 5000, 1) > small);
-    assert_true(choose_bytes(1000000, 500000, 5000, 1) > small);
-    assert_true(choose_bytes(1000000, 50000, 5000, 4) > small);
-    assert_true(choose_bytes(UINT64_C(1) << 40, UINT32_MAX, UINT32_MAX, 8) > UINT64_C(1) << 40);
+    assert_true(bytes_of(10000000, 50000, 5000, 1) > small);
+    assert_true(bytes_of(1000000, 500000, 5000, 1) > small);
+    assert_true(bytes_of(1000000, 50000, 5000, 4) > small);
+    assert_true(bytes_of(UINT64_C(1) << 40, UINT32_MAX, UINT32_MAX, 8) > UINT64_C(1) << 40);
 }
 
 int main(void)
@@ -309,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_shop_without_a_purchase_is_refused),
         cmocka_unit_test(choosing_stops_when_cancelled),
         cmocka_unit_test(progress_never_goes_back),
+        cmocka_unit_test(needed_bytes_grow_with_the_event_types),
         cmocka_unit_test(needed_bytes_grow_with_the_data),
         cmocka_unit_test(needed_bytes_hold_the_levels_and_relations),
     };

@@ -291,11 +291,17 @@ static void ease_survives_its_file(void **state)
     expect_misfits_refused(fitted);
 }
 
+static uint64_t ease_bytes(uint32_t n_items)
+{
+    FitSize size = {.rows = 1000, .n_users = 100, .n_items = n_items, .threads = 1};
+    return learner_ease.fit_bytes(&size);
+}
+
 static void bytes_grow_with_the_products_that_take_part(void **state)
 {
-    uint64_t small = learner_ease.fit_bytes(1000, 100, 100, 1);
-    uint64_t most = learner_ease.fit_bytes(1000, 100, ease_defaults.items_max, 1);
-    uint64_t beyond = learner_ease.fit_bytes(1000, 100, 100000, 1);
+    uint64_t small = ease_bytes(100);
+    uint64_t most = ease_bytes(ease_defaults.items_max);
+    uint64_t beyond = ease_bytes(100000);
     assert_true(small < 1000000);
     assert_true(most > UINT64_C(4) * ease_defaults.items_max * ease_defaults.items_max);
     assert_true(beyond < 2 * most);

@@ -72,13 +72,14 @@ static void learners_are_found_by_name_and_complete(void **state)
 {
     size_t n;
     const Learner *const *learners = learners_all(&n);
+    FitSize size = {.rows = 1000, .n_users = 100, .n_items = 100, .threads = 1};
     assert_true(n >= 3);
     for (size_t i = 0; i < n; i++) {
         const Learner *l = learners[i];
         assert_ptr_equal(learners_find(l->name), l);
         assert_true(l->title && l->paper && l->fit && l->score_users && l->score_items && l->save);
         assert_true(l->load && l->describe && l->fit_bytes && l->free);
-        assert_true(l->fit_bytes(1000, 100, 100, 1) > 0);
+        assert_true(l->fit_bytes(&size) > 0);
     }
     assert_null(learners_find("no such learner"));
     fitted_free(NULL);

@@ -94,9 +94,19 @@ static void few_values_have_an_answer(void **state)
     assert_true(isfinite(stats_bootstrap(two, 2, 0, 1).low));
 }
 
+static void median_lies_between_the_middle_two(void **state)
+{
+    double odd[] = {5, 1, 3}, even[] = {8, 1, 2, 4}, one[] = {7};
+    assert_float_equal(stats_median(odd, 3), 3, 0);
+    assert_float_equal(stats_median(even, 4), 3, 0);
+    assert_float_equal(stats_median(one, 1), 7, 0);
+    assert_true(isnan(stats_median(NULL, 0)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(median_lies_between_the_middle_two),
         cmocka_unit_test(the_interval_has_the_width_that_theory_gives),
         cmocka_unit_test(nineteen_of_twenty_intervals_hold_the_true_mean),
         cmocka_unit_test(the_normal_approximation_continues_the_bootstrap),
