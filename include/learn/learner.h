@@ -150,6 +150,9 @@ struct Learner {
      * NULL: none. */
     uint64_t (*spare_bytes)(const FitSize *size);
 
+    /* How many of those what was fitted holds. NULL: all. */
+    uint64_t (*kept_bytes)(const FitSize *size);
+
     void (*free)(Fitted *fitted);
 };
 

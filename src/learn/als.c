@@ -306,6 +306,11 @@ static uint64_t als_fit_bytes(const FitSize *size)
            parallel_threads(size->threads) * half_sweep_bytes(als_defaults.rank);
 }
 
+static uint64_t als_kept_bytes(const FitSize *size)
+{
+    return ((uint64_t)size->n_users + size->n_items) * als_defaults.rank * sizeof(float);
+}
+
 static void als_free(Fitted *fitted)
 {
     Als *als = (Als *)fitted;
@@ -340,5 +345,6 @@ const Learner learner_als = {
     .load = als_load,
     .describe = als_describe,
     .fit_bytes = als_fit_bytes,
+    .kept_bytes = als_kept_bytes,
     .free = als_free,
 };

@@ -4,18 +4,31 @@
 #include "learn/levels.h"
 #include "learn/relations.h"
 
-/* The largest of all fits, or of what each cannot do without. */
-static uint64_t fit_bytes(const FitSize *size, bool needed)
+static uint64_t whole_bytes(const Learner *learner, const FitSize *size)
+{
+    return learner->fit_bytes(size);
+}
+
+static uint64_t needed_bytes(const Learner *learner, const FitSize *size)
+{
+    uint64_t whole = learner->fit_bytes(size);
+    return learner->spare_bytes ? whole - MIN(whole, learner->spare_bytes(size)) : whole;
+}
+
+static uint64_t kept_bytes(const Learner *learner, const FitSize *size)
+{
+    return learner->kept_bytes ? learner->kept_bytes(size) : learner->fit_bytes(size);
+}
+
+/* Of all learners. */
+static uint64_t most_bytes(uint64_t (*bytes_of)(const Learner *learner, const FitSize *size),
+                           const FitSize *size)
 {
     uint64_t most = 0;
     size_t n;
     const Learner *const *learners = learners_all(&n);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t bytes = learners[i]->fit_bytes(size);
-        if (needed && learners[i]->spare_bytes)
-            bytes -= MIN(bytes, learners[i]->spare_bytes(size));
-        most = MAX(most, bytes);
-    }
+    for (size_t i = 0; i < n; i++)
+        most = MAX(most, bytes_of(learners[i], size));
     return most;
 }
 
@@ -30,15 +43,15 @@ static uint64_t comparing_bytes(const FitSize *size, bool needed)
 {
     uint64_t targets = size->rows * 5 * sizeof(uint32_t) + size->n_users * sizeof(uint64_t);
     return targets + evaluate_bytes(size->n_users, size->n_items, size->threads) +
-           fit_bytes(size, needed);
+           most_bytes(needed ? needed_bytes : whole_bytes, size);
 }
 
-/* When the best is fitted, and only that is left of it which every fit needs. */
+/* When the best is fitted. */
 static uint64_t telling_bytes(const FitSize *size)
 {
     uint64_t levels = levels_bytes(size);
     uint64_t relations = relations_bytes(size->rows, size->n_items, size->threads);
-    return MAX(levels, relations) + fit_bytes(size, true);
+    return MAX(levels, relations) + most_bytes(kept_bytes, size);
 }
 
 static uint64_t peak_bytes(const FitSize *size, bool needed)

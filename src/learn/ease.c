@@ -318,6 +318,12 @@ static uint64_t ease_fit_bytes(const FitSize *size)
            sparse_slots_bytes((uint32_t)n, (uint32_t)kept) + size->n_items * sizeof(uint64_t);
 }
 
+static uint64_t ease_kept_bytes(const FitSize *size)
+{
+    uint64_t n = MIN(size->n_items, ease_defaults.items_max);
+    return sparse_product_bytes(size, size->rows, n * MIN(n, ease_defaults.kept));
+}
+
 const Learner learner_ease = {
     .name = "ease",
     .title = "EASE",
@@ -339,5 +345,6 @@ const Learner learner_ease = {
     .load = ease_load,
     .describe = ease_describe,
     .fit_bytes = ease_fit_bytes,
+    .kept_bytes = ease_kept_bytes,
     .free = sparse_product_free,
 };

@@ -304,6 +304,12 @@ static uint64_t item_knn_fit_bytes(const FitSize *size)
            sparse_slots_bytes(size->n_items, (uint32_t)width);
 }
 
+static uint64_t item_knn_kept_bytes(const FitSize *size)
+{
+    uint64_t width = slots_width(&item_knn_defaults, size->n_items);
+    return sparse_product_bytes(size, size->rows, size->n_items * width);
+}
+
 const Learner learner_item_knn = {
     .name = "item_knn",
     .title = "Similar products",
@@ -326,5 +332,6 @@ const Learner learner_item_knn = {
     .load = item_knn_load,
     .describe = item_knn_describe,
     .fit_bytes = item_knn_fit_bytes,
+    .kept_bytes = item_knn_kept_bytes,
     .free = sparse_product_free,
 };

@@ -3,16 +3,21 @@
 #include <string.h>
 
 #include "als.h"
+#include "content.h"
 #include "ease.h"
 #include "item_knn.h"
 #include "popularity.h"
 #include "ranked.h"
 #include "repeat.h"
+#include "segments.h"
 #include "tifu_knn.h"
+#include "transitions.h"
+#include "trending.h"
 
 static const Learner *const LEARNERS[] = {
-    &learner_popularity, &learner_repeat,   &learner_item_knn, &learner_ease,
-    &learner_als,        &learner_tifu_knn, &learner_ranked,
+    &learner_popularity, &learner_trending,    &learner_segments, &learner_repeat,
+    &learner_item_knn,   &learner_transitions, &learner_content,  &learner_ease,
+    &learner_als,        &learner_tifu_knn,    &learner_ranked,
 };
 
 const Learner *const *learners_all(size_t *n)

@@ -314,7 +314,7 @@ uint64_t levels_bytes(const FitSize *size)
     uint64_t of_rows = 2 * size->rows * (line + sizeof(PairFacts) + 3 * sizeof(uint32_t));
     uint64_t of_users =
         (uint64_t)size->n_users * (USER_FEATURES * sizeof(float) + 5 * sizeof(uint64_t));
-    uint64_t of_lessons = (WINDOWS + FITS) * level_lessons_bytes();
+    uint64_t of_lessons = (WINDOWS + FITS) * level_lessons_bytes(size);
     uint64_t of_items = (uint64_t)size->n_items * 100 * 4 * sizeof(uint64_t);
     return of_rows + of_users + of_lessons + of_items +
            (uint64_t)parallel_threads(size->threads) * (16u << 20);

@@ -130,9 +130,10 @@ Lessons *level_lessons_new(const LevelMoment *moment, const LevelsOptions *optio
     return lessons;
 }
 
-uint64_t level_lessons_bytes(void)
+uint64_t level_lessons_bytes(const FitSize *size)
 {
-    return (uint64_t)(2 * LESSON_ROWS * (level_features_count() * (sizeof(float) + 4.0)));
+    double rows = MIN(2 * LESSON_ROWS, (double)size->n_users * size->n_items);
+    return (uint64_t)(rows * level_features_count() * (sizeof(float) + 4.0));
 }
 
 Lessons *level_lessons_join(Lessons *const *windows)

@@ -27,7 +27,7 @@ struct Levels {
 /* The rows of one window, as booster_learn() takes them; for lessons_free(). */
 /* Bytes of the lessons of a window, and of what a library makes of them, at most: as many that came
  * true as others. */
-uint64_t level_lessons_bytes(void);
+uint64_t level_lessons_bytes(const FitSize *size);
 Lessons *level_lessons_new(const LevelMoment *moment, const LevelsOptions *options, GError **error);
 /* Blocks of several windows, borrowed from these, which end in NULL. */
 Lessons *level_lessons_join(Lessons *const *windows);

@@ -2,22 +2,15 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "item_scores.h"
 
 /* Short: what is in season counts, and so does a campaign that just ended. */
 #define HALF_LIFE_DAYS 7.0
 
-typedef struct Popularity {
-    Fitted fitted;
-    double half_life_days; /* as fitted */
-    const float *score;    /* n_items */
-    float *owned;          /* the same, or NULL when borrowed from a file */
-} Popularity;
-
-static float *decayed(const Dataset *view, int64_t as_of, double half_life_days, GError **error)
+float *popularity_decayed(const Dataset *view, int64_t as_of, double half_life_days, GError **error)
 {
     g_autofree double *sum = g_try_new0(double, MAX(view->n_items, 1));
     g_autofree float *score = g_try_new(float, MAX(view->n_items, 1));
@@ -37,15 +30,7 @@ static float *decayed(const Dataset *view, int64_t as_of, double half_life_days,
 
 float *popularity_scores(const Dataset *view, int64_t as_of, GError **error)
 {
-    return decayed(view, as_of, HALF_LIFE_DAYS, error);
-}
-
-static Popularity *popularity_new(uint32_t n_users, uint32_t n_items)
-{
-    Popularity *popularity = g_new0(Popularity, 1);
-    popularity->fitted = (Fitted){&learner_popularity, n_users, n_items};
-    popularity->half_life_days = HALF_LIFE_DAYS;
-    return popularity;
+    return popularity_decayed(view, as_of, HALF_LIFE_DAYS, error);
 }
 
 static Fitted *popularity_fit(const Dataset *view, const FitContext *context, GError **error)
@@ -55,71 +40,24 @@ static Fitted *popularity_fit(const Dataset *view, const FitContext *context, GE
         return NULL;
     }
     double half_life_days = params_get(context->params, &learner_popularity, 0);
-    float *score = decayed(view, context->as_of, half_life_days, error);
+    float *score = popularity_decayed(view, context->as_of, half_life_days, error);
     if (!score)
         return NULL;
-    Popularity *popularity = popularity_new(view->n_users, view->n_items);
-    popularity->half_life_days = half_life_days;
-    popularity->score = popularity->owned = score;
-    return &popularity->fitted;
-}
-
-static bool popularity_score_users(const Fitted *fitted, const uint32_t *users, uint32_t n,
-                                   float *tile, GError **error)
-{
-    const Popularity *popularity = (const Popularity *)fitted;
-    for (uint32_t u = 0; u < n; u++)
-        memcpy(tile + (size_t)u * fitted->n_items, popularity->score,
-               fitted->n_items * sizeof(float));
-    return true;
-}
-
-static bool popularity_score_items(const Fitted *fitted, const uint32_t *items, uint32_t n,
-                                   float *scores, GError **error)
-{
-    const Popularity *popularity = (const Popularity *)fitted;
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += popularity->score[items[i]];
-    for (uint32_t user = 0; user < fitted->n_users; user++)
-        scores[user] = (float)MIN(sum, FLT_MAX);
-    return true;
-}
-
-static bool popularity_save(const Fitted *fitted, SectionsWriter *writer, GError **error)
-{
-    const Popularity *popularity = (const Popularity *)fitted;
-    return sections_write(writer, "learner.popularity", popularity->score, sizeof(float),
-                          fitted->n_items, error);
+    return item_scores_new(&learner_popularity, view, score, &half_life_days,
+                           sizeof half_life_days);
 }
 
 static Fitted *popularity_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
                                GError **error)
 {
-    uint64_t count;
-    const float *score = sections_get(sections, "learner.popularity", sizeof(float), &count, error);
-    if (!score)
-        return NULL;
-    if (count != n_items) {
-        error_set(error, ERR_DAMAGED, "popularity of %" G_GUINT64_FORMAT " products, expected %u",
-                  count, n_items);
-        return NULL;
-    }
-    for (uint32_t item = 0; item < n_items; item++) {
-        if (!isfinite(score[item]) || score[item] < 0) {
-            error_set(error, ERR_DAMAGED, "popularity of product %u is no count", item);
-            return NULL;
-        }
-    }
-    Popularity *popularity = popularity_new(n_users, n_items);
-    popularity->score = score;
-    return &popularity->fitted;
+    return item_scores_load(&learner_popularity, sections, n_users, n_items, error);
 }
 
 static void popularity_describe(const Fitted *fitted, JsonWriter *writer)
 {
     json_key(writer, "half_life_days");
-    json_number(writer, ((const Popularity *)fitted)->half_life_days);
+    const double *half_life_days = ((const ItemScores *)fitted)->params;
+    json_number(writer, half_life_days ? *half_life_days : HALF_LIFE_DAYS);
 }
 
 static double popularity_fit_work(const Dataset *view, const double *value, double effort)
@@ -132,12 +70,6 @@ static uint64_t popularity_fit_bytes(const FitSize *size)
     return (uint64_t)size->n_items * (sizeof(double) + sizeof(float));
 }
 
-static void popularity_free(Fitted *fitted)
-{
-    g_free(((Popularity *)fitted)->owned);
-    g_free(fitted);
-}
-
 const Learner learner_popularity = {
     .name = "popularity",
     .title = "Popularity with decay",
@@ -148,11 +80,11 @@ const Learner learner_popularity = {
     .n_params = 1,
     .fit_work = popularity_fit_work,
     .fit = popularity_fit,
-    .score_users = popularity_score_users,
-    .score_items = popularity_score_items,
-    .save = popularity_save,
+    .score_users = item_scores_score_users,
+    .score_items = item_scores_score_items,
+    .save = item_scores_save,
     .load = popularity_load,
     .describe = popularity_describe,
     .fit_bytes = popularity_fit_bytes,
-    .free = popularity_free,
+    .free = item_scores_free,
 };

@@ -13,3 +13,7 @@ extern const Learner learner_popularity;
 /* The scores: n_items, above 0 for exactly the items with a purchase. For g_free(); NULL with
  * ERR_NO_MEMORY. */
 float *popularity_scores(const Dataset *view, int64_t as_of, GError **error);
+
+/* The same with another half-life, > 0. */
+float *popularity_decayed(const Dataset *view, int64_t as_of, double half_life_days,
+                          GError **error);

@@ -271,6 +271,7 @@ static bool describe_present(Ranked *ranked, const Dataset *view, const FitConte
                         .raw = context->raw,
                         .groupings = ranked->groupings,
                         .signals = context->signals,
+                        .has_traits = true,
                         .threads = context->threads,
                         .cancel = context->cancel};
     ranked->state = feature_state_new(view, &how, error);
@@ -337,17 +338,22 @@ static void ranked_describe(const Fitted *fitted, JsonWriter *writer)
     json_end_object(writer);
 }
 
-static uint64_t ranked_fit_bytes(const FitSize *size)
+static uint64_t ranked_kept_bytes(const FitSize *size)
 {
     uint64_t pair = sizeof(PairFacts) + (3 + 3 * GROUPINGS_MAX) * sizeof(uint32_t);
-    uint64_t user = sizeof(float) * (USER_FEATURES + RECALLERS_MAX * PLACES) +
+    uint64_t user = sizeof(float) * (USER_FEATURES + TRAITS_MAX + RECALLERS_MAX * PLACES) +
                     sizeof(uint64_t) * (2 + GROUPINGS_MAX) +
                     size->n_signals * (SIGNAL_USER_FACTS * sizeof(float) + sizeof(uint64_t));
     uint64_t item = sizeof(float) * (ITEM_FEATURES + GROUPINGS_MAX) + 600 * sizeof(uint32_t);
+    return recallers_kept_bytes(size) + size->rows * pair + size->n_users * user +
+           size->n_items * item;
+}
+
+static uint64_t ranked_fit_bytes(const FitSize *size)
+{
     /* the rows of a window, then the lessons of all */
     uint64_t view = size->rows * 8 * sizeof(uint32_t);
-    return recallers_fit_bytes(size) + size->rows * pair + size->n_users * user +
-           size->n_items * item + view + lessons_bytes(size) +
+    return ranked_kept_bytes(size) + recallers_fit_bytes(size) + view + lessons_bytes(size) +
            parallel_threads(size->threads) * desk_bytes(size->n_items);
 }
 
@@ -371,5 +377,6 @@ const Learner learner_ranked = {
     .importance = ranked_importance,
     .fit_bytes = ranked_fit_bytes,
     .spare_bytes = lessons_spare_bytes,
+    .kept_bytes = ranked_kept_bytes,
     .free = ranked_free,
 };

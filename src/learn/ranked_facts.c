@@ -1,7 +1,13 @@
 /* What the ranker knows of a user alone, and of a product alone. */
 #include <math.h>
 
+#include "base/clock.h"
 #include "ranked_state.h"
+
+#define YEAR_DAYS   365.0f
+#define SEASON_DAYS 30.0f
+/* Below nine tenths of the usual price. */
+#define PROMOTED    (-0.105)
 
 static double log_price(const Interactions *rows, uint64_t r)
 {
@@ -14,15 +20,59 @@ static float ratio(double part, double whole)
     return whole > 0 ? (float)(part / whole) : NAN;
 }
 
+/* 1 January 1970 was a Thursday. */
+static bool is_weekend(int64_t time)
+{
+    int64_t day = time / US_PER_DAY - (time % US_PER_DAY < 0);
+    int64_t weekday = ((day + 3) % 7 + 7) % 7; /* 0: Monday */
+    return weekday >= 5;
+}
+
+/* The season to come, as it was a year before. */
+static bool is_year_ago(float days)
+{
+    return days <= YEAR_DAYS && days > YEAR_DAYS - SEASON_DAYS;
+}
+
+/* What a product usually costs, as a logarithm; NaN where no price is known. */
+static float *usual_prices(const Dataset *view, GError **error)
+{
+    g_autofree double *sum = kept_new0(view->n_items, sizeof *sum, error);
+    g_autofree double *n = kept_new0(view->n_items, sizeof *n, error);
+    float *usual = kept_new0(view->n_items, sizeof *usual, error);
+    if (!sum || !n || !usual) {
+        g_free(usual);
+        return NULL;
+    }
+    for (uint64_t r = 0; r < view->rows.n; r++) {
+        double price = log_price(&view->rows, r);
+        if (isnan(price))
+            continue;
+        sum[view->rows.item[r]] += price;
+        n[view->rows.item[r]]++;
+    }
+    for (uint32_t item = 0; item < view->n_items; item++)
+        usual[item] = ratio(sum[item], n[item]);
+    return usual;
+}
+
 /* Sums of one user's rows. */
 typedef struct UserSums {
-    double rows, priced, price, price_squares, quantity;
-    uint32_t visits, visits_30, visits_90;
+    double rows, priced, price, price_squares, promoted, quantity;
+    uint32_t visits, visits_30, visits_90, visits_weekend, visits_year_ago;
 } UserSums;
 
-static UserSums sum_user(const Dataset *view, uint32_t user, const float *days,
-                         const uint32_t *visit)
+/* Of each row. */
+typedef struct RowFacts {
+    const float *days;
+    const uint32_t *visit;
+    const float *usual_price; /* of each product */
+} RowFacts;
+
+static UserSums sum_user(const Dataset *view, uint32_t user, const RowFacts *facts)
 {
+    const float *days = facts->days;
+    const uint32_t *visit = facts->visit;
     UserSums sums = {0};
     uint64_t begin = view->user_start[user];
     for (uint64_t r = begin; r < view->user_start[user + 1]; r++) {
@@ -32,6 +82,7 @@ static UserSums sum_user(const Dataset *view, uint32_t user, const float *days,
             sums.priced++;
             sums.price += price;
             sums.price_squares += price * price;
+            sums.promoted += price < facts->usual_price[view->rows.item[r]] + PROMOTED;
         }
         sums.quantity += log1p(MAX(view->rows.quantity[r], 0));
         if (r > begin && visit[r] == visit[r - 1])
@@ -39,6 +90,8 @@ static UserSums sum_user(const Dataset *view, uint32_t user, const float *days,
         sums.visits++;
         sums.visits_30 += days[r] <= 30;
         sums.visits_90 += days[r] <= 90;
+        sums.visits_weekend += is_weekend(view->rows.time[r]);
+        sums.visits_year_ago += is_year_ago(days[r]);
     }
     return sums;
 }
@@ -63,18 +116,23 @@ static void write_user(const UserSums *sums, double products, float since, float
                          : NAN;
     out[USER_QUANTITY] = ratio(sums->quantity, sums->rows);
     out[USER_RETURNS] = NAN;
+    out[USER_PROMOTIONS] = ratio(sums->promoted, sums->priced);
+    out[USER_WEEKEND] = ratio(sums->visits_weekend, sums->visits);
+    out[USER_YEAR_AGO] = age > YEAR_DAYS ? (float)sums->visits_year_ago : NAN;
 }
 
 bool state_describe_users(FeatureState *state, const Dataset *view, const float *days,
                           const uint32_t *visit, GError **error)
 {
     state->user = kept_new0((uint64_t)view->n_users * USER_FEATURES, sizeof(float), error);
-    if (!state->user)
+    g_autofree float *usual_price = usual_prices(view, error);
+    if (!state->user || !usual_price)
         return false;
+    RowFacts facts = {days, visit, usual_price};
     for (uint32_t user = 0; user < view->n_users; user++) {
         float *out = state->user + (size_t)user * USER_FEATURES;
         uint64_t begin = view->user_start[user], end = view->user_start[user + 1];
-        UserSums sums = sum_user(view, user, days, visit);
+        UserSums sums = sum_user(view, user, &facts);
         double products = (double)(state->pair_start[user + 1] - state->pair_start[user]);
         write_user(&sums, products, end > begin ? days[end - 1] : NAN,
                    end > begin ? days[begin] : NAN, out);
@@ -86,6 +144,7 @@ bool state_describe_users(FeatureState *state, const Dataset *view, const float 
 typedef struct ItemSums {
     double rows, rows_7, rows_14, rows_30, rows_60, rows_90;
     double priced, price, priced_30, price_30, quantity;
+    double rows_weekend, rows_year_ago;
     double buyers, repeaters, gaps, gap_days;
     float first, last;
 } ItemSums;
@@ -101,6 +160,8 @@ static void add_row(ItemSums *sums, const Interactions *rows, uint64_t r, float 
     sums->rows_30 += days <= 30;
     sums->rows_60 += days <= 60;
     sums->rows_90 += days <= 90;
+    sums->rows_weekend += is_weekend(rows->time[r]);
+    sums->rows_year_ago += is_year_ago(days);
     sums->quantity += log1p(MAX(rows->quantity[r], 0));
     if (isnan(price))
         return;
@@ -141,6 +202,8 @@ static void write_item(const ItemSums *sums, float *out)
         ratio(sums->price_30, sums->priced_30) - ratio(sums->price, sums->priced);
     out[ITEM_RETURNS] = NAN;
     out[ITEM_QUANTITY] = ratio(sums->quantity, sums->rows);
+    out[ITEM_WEEKEND] = ratio(sums->rows_weekend, sums->rows);
+    out[ITEM_YEAR_AGO] = known && sums->first > YEAR_DAYS ? (float)sums->rows_year_ago : NAN;
 }
 
 bool state_describe_items(FeatureState *state, const Dataset *view, const float *days,

@@ -9,6 +9,7 @@ enum {
     CROSS_PRICE,
     CROSS_NICHE,
     CROSS_NEWER,
+    CROSS_WEEKEND,
     CROSS_LAST_SIMILAR,
     CROSS_LATELY_SIMILAR,
     CROSS_FEATURES
@@ -53,6 +54,9 @@ static const char *const NAMES[] = {
     "user.price_spread",
     "user.quantity",
     "user.returns",
+    "user.promotions",
+    "user.weekend",
+    "user.visits_year_ago",
     "product.buyers",
     "product.lines",
     "product.repeaters",
@@ -70,9 +74,12 @@ static const char *const NAMES[] = {
     "product.price_change",
     "product.returns",
     "product.quantity",
+    "product.weekend",
+    "product.rows_year_ago",
     "both.price_difference",
     "both.price_in_spreads",
     "both.newer_than_visit",
+    "both.weekend_difference",
     "both.similar_to_last",
     "both.similar_to_lately",
 };
@@ -83,13 +90,13 @@ G_STATIC_ASSERT(G_N_ELEMENTS(NAMES) == FIXED_FEATURES);
 uint32_t features_count(const FeatureState *state, uint32_t n_recallers)
 {
     return (uint32_t)(FIXED_FEATURES + GROUP_FEATURES * state->groupings->n +
-                      SIGNAL_FEATURES * state->signals.n + 2 * n_recallers);
+                      SIGNAL_FEATURES * state->signals.n + state->traits.n + 2 * n_recallers);
 }
 
 uint32_t features_most(uint32_t n_signals)
 {
     return (uint32_t)(FIXED_FEATURES + GROUP_FEATURES * GROUPINGS_MAX +
-                      SIGNAL_FEATURES * n_signals + 2 * RECALLERS_MAX);
+                      SIGNAL_FEATURES * n_signals + TRAITS_MAX + 2 * RECALLERS_MAX);
 }
 
 char *features_name(const FeatureState *state, const char *const *recallers, uint32_t feature)
@@ -105,6 +112,9 @@ char *features_name(const FeatureState *state, const char *const *recallers, uin
     if (feature < SIGNAL_FEATURES * state->signals.n)
         return signal_feature_name(&state->signals, feature);
     feature -= SIGNAL_FEATURES * state->signals.n;
+    if (feature < state->traits.n)
+        return g_strdup_printf("customer.%s", state->traits.name[feature]);
+    feature -= state->traits.n;
     return g_strdup_printf("%s.%s", recallers[feature / 2], feature % 2 ? "place" : "score");
 }
 
@@ -112,7 +122,8 @@ FeatureFamily features_family(const FeatureState *state, uint32_t feature, uint3
 {
     uint32_t first_group = FIXED_FEATURES;
     uint32_t first_signal = first_group + (uint32_t)(GROUP_FEATURES * state->groupings->n);
-    uint32_t first_recaller = first_signal + SIGNAL_FEATURES * state->signals.n;
+    uint32_t first_trait = first_signal + SIGNAL_FEATURES * state->signals.n;
+    uint32_t first_recaller = first_trait + state->traits.n;
     *number = 0;
     if (feature < PAIR_FEATURES)
         return FAMILY_HISTORY;
@@ -126,9 +137,13 @@ FeatureFamily features_family(const FeatureState *state, uint32_t feature, uint3
         *number = (feature - first_group) / GROUP_FEATURES;
         return FAMILY_GROUP;
     }
-    if (feature < first_recaller) {
+    if (feature < first_trait) {
         *number = (feature - first_signal) / SIGNAL_FEATURES;
         return FAMILY_SIGNAL;
+    }
+    if (feature < first_recaller) {
+        *number = feature - first_trait;
+        return FAMILY_TRAIT;
     }
     *number = (feature - first_recaller) / 2;
     return FAMILY_RECALLER;
@@ -162,6 +177,7 @@ static void write_cross(const float *user, const float *item, const Affinity *af
     out[CROSS_PRICE] = item[ITEM_PRICE] - user[USER_PRICE];
     out[CROSS_NICHE] = fabsf(out[CROSS_PRICE]) / (user[USER_PRICE_SPREAD] + 0.1f);
     out[CROSS_NEWER] = user[USER_SINCE] - item[ITEM_AGE];
+    out[CROSS_WEEKEND] = item[ITEM_WEEKEND] - user[USER_WEEKEND];
     out[CROSS_LAST_SIMILAR] = affinity->last;
     out[CROSS_LATELY_SIMILAR] = affinity->lately;
 }
@@ -201,6 +217,8 @@ void features_write(const FeatureState *state, uint32_t user, uint32_t item,
         write_group(&state->group[g], user, state->groupings->grouping[g].group_of[item], out);
     signal_features_write(&state->signals, user, item, out);
     out += SIGNAL_FEATURES * state->signals.n;
+    for (uint32_t t = 0; t < state->traits.n; t++)
+        *out++ = state->traits.value[(size_t)user * state->traits.n + t];
     for (size_t r = 0; r < 2 * (size_t)n_recallers; r++)
         out[r] = recalled[r];
 }

@@ -29,11 +29,12 @@ typedef enum FeatureFamily {
     FAMILY_MATCH,    /* how both go together */
     FAMILY_GROUP,    /* the user with the product's group of a grouping */
     FAMILY_SIGNAL,   /* events of one type beside purchases */
+    FAMILY_TRAIT,    /* a column of the users */
     FAMILY_RECALLER, /* what a recaller makes of the pair */
     FAMILIES
 } FeatureFamily;
 
-/* *number: of the grouping or recaller, else 0. */
+/* *number: of the grouping, event type, trait or recaller, else 0. */
 FeatureFamily features_family(const FeatureState *state, uint32_t feature, uint32_t *number);
 
 /* Writes one row; NaN where nothing is known. `recalled`: 2 × n_recallers, score and place each. */

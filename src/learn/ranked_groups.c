@@ -100,7 +100,8 @@ static bool add_columns(Groupings *groupings, const Dataset *view, ColumnKind ki
     const Attributes *attributes = view->item_attributes;
     for (size_t c = 0; c < attributes->n_columns; c++) {
         const Column *column = &attributes->columns[c];
-        if (column->kind == kind && !add_grouping(groupings, view, column, name_of, error))
+        if (column->kind == kind && !column->is_left_out &&
+            !add_grouping(groupings, view, column, name_of, error))
             return false;
     }
     return true;

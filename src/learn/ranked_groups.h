@@ -22,8 +22,9 @@ typedef struct Groupings {
     Grouping grouping[GROUPINGS_MAX];
 } Groupings;
 
-/* Attributes in the order of the model, those first that are categories. Only what puts several
- * products together counts. For groupings_free(). ERR_NO_MEMORY. */
+/* Attributes in the order of the model, those first that are categories, none that the prediction
+ * leaves out. Only what puts several products together counts. For groupings_free(). ERR_NO_MEMORY.
+ */
 Groupings *groupings_new(const Dataset *view, GError **error);
 void groupings_free(Groupings *groupings);
 

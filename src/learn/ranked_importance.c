@@ -3,7 +3,7 @@
 #include "ranked_features.h"
 #include "ranked_model.h"
 
-#define GROUPS_MAX (FAMILY_GROUP + GROUPINGS_MAX + SIGNALS_MAX + RECALLERS_MAX)
+#define GROUPS_MAX (FAMILY_GROUP + GROUPINGS_MAX + SIGNALS_MAX + TRAITS_MAX + RECALLERS_MAX)
 
 /* Features that tell of the same thing. */
 typedef struct Importance {
@@ -24,7 +24,7 @@ static const Importance WHOLE[] = {
                       "How product and customer go together: price and similar purchases", 0},
 };
 
-/* The group of a grouping ("variant" is not a column), an event type or a recaller. */
+/* The group of a grouping ("variant" is not a column), an event type, a trait or a recaller. */
 static Importance name_group(const Ranked *ranked, FeatureFamily family, uint32_t number)
 {
     if (family == FAMILY_GROUP) {
@@ -35,6 +35,10 @@ static Importance name_group(const Ranked *ranked, FeatureFamily family, uint32_
     if (family == FAMILY_SIGNAL) {
         const char *event = ranked->state->signals.facts[number].name;
         return (Importance){"event", event, g_strdup_printf("Events of type %s", event), 0};
+    }
+    if (family == FAMILY_TRAIT) {
+        const char *column = ranked->state->traits.name[number];
+        return (Importance){"customer", column, g_strdup_printf("The customer's %s", column), 0};
     }
     const Learner *learner = recallers_find(ranked->recallers->name[number]);
     return (Importance){"method", learner->name, g_strdup_printf("What %s expects", learner->title),
@@ -48,6 +52,8 @@ static unsigned slot_of(const Ranked *ranked, FeatureFamily family, uint32_t num
         slot += (unsigned)ranked->groupings->n;
     if (family > FAMILY_SIGNAL)
         slot += ranked->state->signals.n;
+    if (family > FAMILY_TRAIT)
+        slot += ranked->state->traits.n;
     return slot;
 }
 

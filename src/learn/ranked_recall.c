@@ -5,18 +5,23 @@
 
 #include "als.h"
 #include "base/error.h"
+#include "content.h"
 #include "ease.h"
 #include "item_knn.h"
 #include "popularity.h"
 #include "repeat.h"
+#include "segments.h"
 #include "tifu_knn.h"
+#include "transitions.h"
+#include "trending.h"
 
 /* Of one thread's scores. */
 #define TILE_BYTES (UINT64_C(24) << 20)
 
 static const Learner *const RECALLERS[] = {
-    &learner_als,      &learner_ease,   &learner_item_knn,
-    &learner_tifu_knn, &learner_repeat, &learner_popularity,
+    &learner_als,      &learner_ease,       &learner_item_knn, &learner_tifu_knn,
+    &learner_repeat,   &learner_popularity, &learner_content,  &learner_transitions,
+    &learner_segments, &learner_trending,
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(RECALLERS) <= RECALLERS_MAX);
 
@@ -50,12 +55,27 @@ Recallers *recallers_fit(const Dataset *view, const FitContext *context, GError 
     return g_steal_pointer(&recallers);
 }
 
-uint64_t recallers_fit_bytes(const FitSize *size)
+static uint64_t kept_bytes(const Learner *learner, const FitSize *size)
+{
+    return learner->kept_bytes ? learner->kept_bytes(size) : learner->fit_bytes(size);
+}
+
+uint64_t recallers_kept_bytes(const FitSize *size)
 {
     uint64_t bytes = 0;
     for (size_t r = 0; r < G_N_ELEMENTS(RECALLERS); r++)
-        bytes += RECALLERS[r]->fit_bytes(size);
+        bytes += kept_bytes(RECALLERS[r], size);
     return bytes;
+}
+
+uint64_t recallers_fit_bytes(const FitSize *size)
+{
+    uint64_t most = 0;
+    for (size_t r = 0; r < G_N_ELEMENTS(RECALLERS); r++) {
+        uint64_t whole = RECALLERS[r]->fit_bytes(size), kept = kept_bytes(RECALLERS[r], size);
+        most = MAX(most, whole - MIN(whole, kept));
+    }
+    return most;
 }
 
 void recallers_free(Recallers *recallers)

@@ -12,7 +12,7 @@
 #include "ranked_features.h"
 #include "ranked_state.h"
 
-#define RECALLERS_MAX 8u
+#define RECALLERS_MAX 10u
 /* Of each recaller, with the user's history and without. */
 #define RECALLED      100u
 /* Places told apart: the scores at 1, 2, 3, 4, 6, 8, 12 … 256, then about an eighth, a quarter,
@@ -29,6 +29,8 @@ typedef struct Recallers {
 /* Fits all there are. One that says ERR_INVALID of this data stays NULL: it proposes nothing. For
  * recallers_free(). ERR_NO_MEMORY, ERR_CANCELLED. */
 Recallers *recallers_fit(const Dataset *view, const FitContext *context, GError **error);
+/* Bytes of them, and of the fit that takes most beyond these. */
+uint64_t recallers_kept_bytes(const FitSize *size);
 uint64_t recallers_fit_bytes(const FitSize *size);
 void recallers_free(Recallers *recallers);
 

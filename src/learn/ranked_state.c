@@ -165,7 +165,8 @@ FeatureState *feature_state_new(const Dataset *view, const StateOptions *options
         !state_describe_items(state, view, days, error) ||
         !state_count_returns(state, options->raw, options->as_of, error) ||
         !state_find_similar(state, options, error) || !state_find_groups(state, error) ||
-        !signal_state_init(&state->signals, view, options->as_of, options->signals, error))
+        !signal_state_init(&state->signals, view, options->as_of, options->signals, error) ||
+        (options->has_traits && !traits_init(&state->traits, view, options->as_of, days, error)))
         return NULL;
     return g_steal_pointer(&state);
 }
@@ -231,6 +232,7 @@ void feature_state_arrays(FeatureState *state, KeptArrays *arrays)
     for (size_t g = 0; g < state->groupings->n; g++)
         add_group(arrays, state, &state->group[g], g);
     signal_state_arrays(&state->signals, arrays);
+    traits_arrays(&state->traits, state->n_users, arrays);
 }
 
 void feature_state_free(FeatureState *state)

@@ -12,6 +12,7 @@
 #include "ranked_arrays.h"
 #include "ranked_groups.h"
 #include "ranked_signals.h"
+#include "ranked_traits.h"
 
 /* Purchases of one product by one user; a visit is an order, or a day where orders are unknown.
  * Times are days before the moment. */
@@ -36,6 +37,9 @@ enum {
     USER_PRICE_SPREAD,
     USER_QUANTITY,
     USER_RETURNS,
+    USER_PROMOTIONS,
+    USER_WEEKEND,
+    USER_YEAR_AGO,
     USER_FEATURES
 };
 
@@ -57,6 +61,8 @@ enum {
     ITEM_PRICE_CHANGE,
     ITEM_RETURNS,
     ITEM_QUANTITY,
+    ITEM_WEEKEND,
+    ITEM_YEAR_AGO,
     ITEM_FEATURES
 };
 
@@ -94,6 +100,7 @@ typedef struct FeatureState {
     const Groupings *groupings;
     GroupFacts group[GROUPINGS_MAX];
     SignalState signals;
+    Traits traits;
 } FeatureState;
 
 typedef struct StateOptions {
@@ -101,6 +108,7 @@ typedef struct StateOptions {
     const Dataset *raw;           /* for returns; NULL: not known */
     const Groupings *groupings;   /* outlives the state */
     const SignalWeights *signals; /* or NULL */
+    bool has_traits;              /* of users, by their mapped columns */
     unsigned threads;
     const Cancel *cancel;
 } StateOptions;

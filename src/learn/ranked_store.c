@@ -12,6 +12,7 @@ typedef struct Counts {
     uint64_t recallers, fitted; /* fitted: a bit each */
     uint64_t pairs, basket, similar_to, similar_from, trees, nodes;
     uint64_t groupings, groups[GROUPINGS_MAX], user_groups[GROUPINGS_MAX];
+    uint64_t traits;
 } Counts;
 
 /* An event type beside purchases. */
@@ -88,7 +89,8 @@ static Counts count_all(const Ranked *ranked)
                      .similar_from = state->from.n,
                      .trees = ranked->forest->n_trees,
                      .nodes = ranked->forest->n_nodes,
-                     .groupings = ranked->groupings->n};
+                     .groupings = ranked->groupings->n,
+                     .traits = state->traits.n};
     for (uint32_t r = 0; r < ranked->recallers->n; r++)
         counts.fitted |= (uint64_t)(ranked->recallers->fitted[r] != NULL) << r;
     for (size_t g = 0; g < ranked->groupings->n; g++) {
@@ -98,15 +100,17 @@ static Counts count_all(const Ranked *ranked)
     return counts;
 }
 
-/* Of the recallers, then of the groupings. */
+/* Of the recallers, of the groupings, then of the traits. */
 static bool save_names(const Ranked *ranked, SectionsWriter *writer, GError **error)
 {
-    Name names[RECALLERS_MAX + GROUPINGS_MAX] = {0};
+    Name names[RECALLERS_MAX + GROUPINGS_MAX + TRAITS_MAX] = {0};
     size_t n = 0;
     for (uint32_t r = 0; r < ranked->recallers->n; r++)
         g_strlcpy(names[n++].text, ranked->recallers->name[r], sizeof names->text);
     for (size_t g = 0; g < ranked->groupings->n; g++)
         g_strlcpy(names[n++].text, ranked->groupings->grouping[g].name, sizeof names->text);
+    for (uint32_t t = 0; t < ranked->state->traits.n; t++)
+        g_strlcpy(names[n++].text, ranked->state->traits.name[t], sizeof names->text);
     return sections_write(writer, "learner.names", names, sizeof *names, n, error);
 }
 
@@ -173,7 +177,8 @@ static bool damaged(const char *what, GError **error)
 static bool counts_are_sound(const Counts *counts)
 {
     bool sound = counts->recallers <= RECALLERS_MAX && counts->groupings <= GROUPINGS_MAX &&
-                 counts->trees <= UINT32_MAX && counts->nodes <= UINT32_MAX;
+                 counts->traits <= TRAITS_MAX && counts->trees <= UINT32_MAX &&
+                 counts->nodes <= UINT32_MAX;
     for (uint64_t g = 0; sound && g < counts->groupings; g++)
         sound = counts->groups[g] < IDS_NONE;
     return sound;
@@ -196,6 +201,7 @@ static void take_counts(Ranked *ranked, const Counts *counts)
     state->groupings = ranked->groupings;
     state->n_pairs = counts->pairs;
     state->n_basket = counts->basket;
+    state->traits.n = (uint32_t)counts->traits;
     state->to.n = counts->similar_to;
     state->from.n = counts->similar_from;
     for (size_t g = 0; g < counts->groupings; g++) {
@@ -229,7 +235,8 @@ static bool load_names(Ranked *ranked, const Sections *sections, GError **error)
     if (!names)
         return false;
     uint32_t n_recallers = ranked->recallers->n;
-    if (n != n_recallers + ranked->groupings->n)
+    size_t n_named = n_recallers + ranked->groupings->n;
+    if (n != n_named + ranked->state->traits.n)
         return damaged("names", error);
     for (uint64_t i = 0; i < n; i++) {
         if (!memchr(names[i].text, '\0', sizeof names[i].text))
@@ -244,6 +251,9 @@ static bool load_names(Ranked *ranked, const Sections *sections, GError **error)
     for (size_t g = 0; g < ranked->groupings->n; g++)
         g_strlcpy(ranked->groupings->grouping[g].name, names[n_recallers + g].text,
                   sizeof ranked->groupings->grouping[g].name);
+    for (uint32_t t = 0; t < ranked->state->traits.n; t++)
+        g_strlcpy(ranked->state->traits.name[t], names[n_named + t].text,
+                  sizeof ranked->state->traits.name[t]);
     return true;
 }
 

@@ -28,6 +28,12 @@ Fitted *sparse_product_new(const Learner *learner, Csr *takes_left, Csr *takes_r
     return &product->fitted;
 }
 
+uint64_t sparse_product_bytes(const FitSize *size, uint64_t left, uint64_t right)
+{
+    uint64_t starts = (uint64_t)size->n_users + MAX(size->n_users, size->n_items);
+    return (left + right) * (sizeof(uint32_t) + sizeof(float)) + starts * sizeof(uint64_t);
+}
+
 void sparse_product_keep_params(Fitted *fitted, const void *params, size_t size)
 {
     ((SparseProduct *)fitted)->params = g_memdup2(params, size);
@@ -198,13 +204,14 @@ Fitted *sparse_product_load(const Learner *learner, const Sections *sections,
         sections_get(sections, "learner.shape", sizeof *stored, &n_numbers, error);
     if (!stored)
         return NULL;
-    if (n_numbers != 2 || stored[0] != shape->n_inner || stored[1] != shape->n_items) {
+    uint32_t n_inner = shape->n_inner == 0 && n_numbers > 0 ? stored[0] : shape->n_inner;
+    if (n_numbers != 2 || stored[0] != n_inner || stored[1] != shape->n_items) {
         error_set(error, ERR_DAMAGED, "the neighbours do not fit the users and products");
         return NULL;
     }
     SparseProduct loaded = {.fitted = {learner, shape->n_users, shape->n_items},
-                            .left = {.rows = shape->n_users, .cols = shape->n_inner},
-                            .right = {.rows = shape->n_inner, .cols = shape->n_items}};
+                            .left = {.rows = shape->n_users, .cols = n_inner},
+                            .right = {.rows = n_inner, .cols = shape->n_items}};
     if (!load_rows(&loaded.left, "left", sections, error) ||
         !load_rows(&loaded.right, "right", sections, error))
         return NULL;

@@ -30,6 +30,9 @@ typedef struct SparseProduct {
 /* Takes both, whose inner dimensions are equal. */
 Fitted *sparse_product_new(const Learner *learner, Csr *takes_left, Csr *takes_right);
 
+/* Bytes of one with so many entries to the left and to the right, k being users or items. */
+uint64_t sparse_product_bytes(const FitSize *size, uint64_t left, uint64_t right);
+
 /* Keeps a copy of what the learner was fitted with. */
 void sparse_product_keep_params(Fitted *fitted, const void *params, size_t size);
 
@@ -43,7 +46,7 @@ bool sparse_product_save(const Fitted *fitted, SectionsWriter *writer, GError **
 void sparse_product_free(Fitted *fitted);
 
 typedef struct ProductShape {
-    uint32_t n_users, n_inner, n_items;
+    uint32_t n_users, n_inner, n_items; /* n_inner 0: as many as the file says */
 } ProductShape;
 
 /* ERR_DAMAGED when the file's matrices have another shape. */

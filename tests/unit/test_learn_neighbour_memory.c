@@ -1,12 +1,17 @@
-/* Every allocation sized by data fails in turn while the neighbour methods learn: ERR_NO_MEMORY and
+/* Every allocation sized by data fails in turn while these methods learn: ERR_NO_MEMORY and
  * nothing leaked (AddressSanitizer looks). GLib's g_try_ functions are replaced by these. */
-#include "learn_shop.h"
+#include "content_shop.h"
+#include "users_shop.h"
 
 #include <stdlib.h>
 
 #include "learn/ease.h"
 #include "learn/item_knn.h"
+#include "learn/popularity.h"
+#include "learn/segments.h"
 #include "learn/tifu_knn.h"
+#include "learn/transitions.h"
+#include "learn/trending.h"
 
 static unsigned allocations; /* since the last start */
 static unsigned fail_at;     /* the allocation that fails; 0: none */
@@ -62,17 +67,38 @@ static bool fails_at(const Learner *learner, const Dataset *shop, unsigned at, u
     return allocations >= at;
 }
 
+static const char *of_two(uint32_t user)
+{
+    return user % 2 ? "a" : "b";
+}
+
 static void each_allocation_fails_in_turn(void **state)
 {
-    const Learner *learners[] = {&learner_ease, &learner_item_knn, &learner_tifu_knn};
-    g_autofree Bought *bought = random_purchases(300, 20, 30, 100, 3);
-    g_autoptr(Dataset) shop = shop_new(20, 30, bought, 300);
-    for (size_t i = 0; i < G_N_ELEMENTS(learners); i++) {
+    const struct {
+        const Learner *learner;
+        unsigned least; /* allocations that cannot be done without */
+    } cases[] = {{&learner_ease, 15},       {&learner_item_knn, 15}, {&learner_tifu_knn, 15},
+                 {&learner_segments, 20},   {&learner_trending, 3},  {&learner_popularity, 2},
+                 {&learner_transitions, 15}};
+    const UserColumn columns[] = {{"group", COLUMN_CATEGORICAL, of_two, false},
+                                  {"shop", COLUMN_ID, of_two, false}};
+    g_autofree Bought *bought = random_purchases(600, 50, 30, 100, 3);
+    g_autoptr(Dataset) shop = shop_of_users(50, 30, bought, 600, columns, 2);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         unsigned at = 1, refused = 0;
-        while (fails_at(learners[i], shop, at, &refused))
+        while (fails_at(cases[i].learner, shop, at, &refused))
             at++;
-        assert_true(refused >= 15 && at <= refused + 10);
+        assert_true(refused >= cases[i].least && at <= refused + 10);
     }
+}
+
+static void each_allocation_for_described_products_fails_in_turn(void **state)
+{
+    g_auto(RandomShop) random = random_shop(20, 30, 300, 3);
+    unsigned at = 1, refused = 0;
+    while (fails_at(&learner_content, random.shop, at, &refused))
+        at++;
+    assert_true(refused >= 20 && at <= refused + 10);
 }
 
 int main(void)
@@ -80,6 +106,7 @@ int main(void)
     error_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_fails_in_turn),
+        cmocka_unit_test(each_allocation_for_described_products_fails_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,38 @@
+/* Which segments each user is in: a segment is a value of a column of the users that enough buyers
+ * have. Segment 0 is everybody. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "data/dataset.h"
+#include "math/topk.h"
+
+#define SEGMENT_COLUMNS_MAX 16u /* looked at */
+#define MEMBERSHIPS_MAX     16u /* of one user, beside everybody */
+
+typedef struct SegmentColumn {
+    const Column *column;
+    uint32_t *segment; /* of each value: its number, or 0 where too few buyers have it */
+} SegmentColumn;
+
+typedef struct Segments {
+    SegmentColumn column[SEGMENT_COLUMNS_MAX];
+    size_t n_columns;
+    uint32_t n; /* segments, everybody among them */
+} Segments;
+
+/* Of the categorical and id columns that are not left out: those with 2 to `values_max` values that
+ * at least `buyers_min` users with a purchase have. Borrows the columns of `view`. For
+ * segments_free(); NULL with ERR_INVALID (there is no such column), ERR_NO_MEMORY. */
+Segments *segments_find(const Dataset *view, uint32_t buyers_min, uint32_t values_max,
+                        GError **error);
+void segments_free(Segments *segments);
+
+/* The segments of a user beside everybody into out (room for MEMBERSHIPS_MAX), in any order, and
+ * how much each counts: every column the same, 1 together. Returns how many; 0: everybody alone. */
+uint32_t segments_of(const Segments *segments, uint32_t user, Scored *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Segments, segments_free)
