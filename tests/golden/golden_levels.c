@@ -101,7 +101,7 @@ static Dataset *load(FILE *file)
     const RowColumns columns = {COLUMNS, NAMES, KINDS, SEPARATORS, describe};
     g_auto(Rows) rows = {0};
     order_lines_read(file, true, &rows);
-    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns});
+    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns, NULL});
 }
 
 /* ---- what was bought ---- */

@@ -1,4 +1,5 @@
-/* The ranker on real data, by the protocol of golden_online_retail, with prices and descriptions.
+/* The ranker on real data, by the protocol of golden_online_retail, with prices, descriptions
+ * and countries.
  *
  *     xz -dc order_lines.csv.xz | golden_ranked - [FROM [SEED]]
  *
@@ -49,14 +50,24 @@ static void describe(AttributesBuilder *attributes, uint32_t item, const Row *fi
         golden_fail("attributes", NULL);
 }
 
+static void describe_user(AttributesBuilder *attributes, uint32_t user, const Row *first)
+{
+    if (!attributes_builder_set(attributes, user, 0, first->user_text, strlen(first->user_text),
+                                NAN, NULL))
+        golden_fail("users", NULL);
+}
+
 static Dataset *load(FILE *file)
 {
     static const char *const names[] = {"description"};
     static const ColumnKind kinds[] = {COLUMN_TEXT};
+    static const char *const user_names[] = {"country"};
+    static const ColumnKind user_kinds[] = {COLUMN_CATEGORICAL};
     const RowColumns columns = {1, names, kinds, NULL, describe};
+    const RowColumns user_columns = {1, user_names, user_kinds, NULL, describe_user};
     g_auto(Rows) rows = {0};
     order_lines_read(file, false, &rows);
-    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns});
+    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns, &user_columns});
 }
 
 typedef struct Window {

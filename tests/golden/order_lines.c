@@ -44,6 +44,7 @@ static void add_line(Rows *rows, char **field)
                .order = field[INVOICE],
                .item = field[STOCK_CODE],
                .text = field[DESCRIPTION],
+               .user_text = field[COUNTRY],
                .time = moment_of_text(field[DATE]),
                .quantity = (float)atof(field[QUANTITY]),
                .price = (float)atof(field[PRICE])};

@@ -2,7 +2,8 @@
  *
  * Kept are lines with a customer, a price above 0 and a stock code of five digits and capital
  * letters. Without returns, also: an invoice that does not start with C and a quantity above 0, and
- * lines are merged to (user, order, product). The description is the row's text. */
+ * lines are merged to (user, order, product). The description is the row's text, the
+ * country the user's. */
 #pragma once
 
 #include <stdbool.h>

@@ -20,7 +20,7 @@ void rows_init(Rows *rows)
     /* two sets: a customer's number may be a product's code, and equal text is one pointer */
     *rows = (Rows){.list = g_array_new(FALSE, FALSE, sizeof(Row)),
                    .items = g_array_new(FALSE, FALSE, sizeof(Row)),
-                   .users = g_ptr_array_new(),
+                   .users = g_array_new(FALSE, FALSE, sizeof(Row)),
                    .items_seen = g_hash_table_new(g_direct_hash, g_direct_equal),
                    .users_seen = g_hash_table_new(g_direct_hash, g_direct_equal),
                    .text = g_string_chunk_new(1 << 16)};
@@ -30,7 +30,7 @@ void rows_clear(Rows *rows)
 {
     g_array_unref(rows->list);
     g_array_unref(rows->items);
-    g_ptr_array_unref(rows->users);
+    g_array_unref(rows->users);
     g_hash_table_unref(rows->items_seen);
     g_hash_table_unref(rows->users_seen);
     g_string_chunk_free(rows->text);
@@ -48,8 +48,9 @@ void rows_add(Rows *rows, const Row *row)
     kept.item = keep(rows, row->item);
     kept.order = keep(rows, row->order);
     kept.text = keep(rows, row->text);
+    kept.user_text = keep(rows, row->user_text);
     if (g_hash_table_add(rows->users_seen, (char *)kept.user))
-        g_ptr_array_add(rows->users, (char *)kept.user);
+        g_array_append_val(rows->users, kept);
     if (g_hash_table_add(rows->items_seen, (char *)kept.item))
         g_array_append_val(rows->items, kept);
     g_array_append_val(rows->list, kept);
@@ -63,6 +64,22 @@ static void build_items(const Rows *rows, const RowColumns *columns, DatasetBuil
         if (columns)
             columns->describe(dataset_builder_item_attributes(builder), item, first);
     }
+}
+
+static void build_users(const Rows *rows, const RowColumns *columns, DatasetBuilder *builder)
+{
+    for (guint i = 0; i < rows->users->len; i++) {
+        const Row *first = &g_array_index(rows->users, Row, i);
+        uint32_t user = dataset_builder_add_user(builder, first->user, strlen(first->user), NULL);
+        if (columns)
+            columns->describe(dataset_builder_user_attributes(builder), user, first);
+    }
+}
+
+static AttributesBuilder *columns_new(const RowColumns *columns)
+{
+    const RowColumns none = {0}, *of = columns ? columns : &none;
+    return attributes_builder_new(of->n, of->names, of->kinds, of->separators);
 }
 
 static void build_events(const Rows *rows, DatasetBuilder *builder)
@@ -87,21 +104,15 @@ static void build_events(const Rows *rows, DatasetBuilder *builder)
 Dataset *rows_build(const Rows *rows, const RowsUse *use)
 {
     g_autoptr(GError) error = NULL;
-    const RowColumns none = {0}, *columns = use->columns ? use->columns : &none;
     DatasetOptions options = {.now = INT64_C(2000000000) * US_PER_SECOND,
                               .from = INT64_MIN,
                               .to = use->until,
                               .has_order = use->has_order,
                               .has_price = use->has_price};
-    g_autoptr(DatasetBuilder) builder = dataset_builder_new(
-        &options,
-        attributes_builder_new(columns->n, columns->names, columns->kinds, columns->separators),
-        attributes_builder_new(0, NULL, NULL, NULL));
+    g_autoptr(DatasetBuilder) builder =
+        dataset_builder_new(&options, columns_new(use->columns), columns_new(use->user_columns));
     build_items(rows, use->columns, builder);
-    for (guint i = 0; i < rows->users->len; i++) {
-        const char *user = rows->users->pdata[i];
-        dataset_builder_add_user(builder, user, strlen(user), NULL);
-    }
+    build_users(rows, use->user_columns, builder);
     build_events(rows, builder);
     Dataset *dataset = dataset_builder_finish(builder, NULL, &error);
     if (!dataset)

@@ -14,16 +14,17 @@
 /* Texts belong to the Rows; equal text of one kind is one pointer. */
 typedef struct Row {
     const char *user, *item;
-    const char *order; /* or NULL */
-    const char *text;  /* of the item, as this row has it; or NULL */
-    int64_t time;      /* µs */
+    const char *order;     /* or NULL */
+    const char *text;      /* of the item, as this row has it; or NULL */
+    const char *user_text; /* of the user; or NULL */
+    int64_t time;          /* µs */
     float quantity, price;
 } Row;
 
 typedef struct Rows {
-    GArray *list;     /* of Row */
-    GArray *items;    /* of Row: the first of each item, in order of appearance */
-    GPtrArray *users; /* in order of appearance */
+    GArray *list;  /* of Row */
+    GArray *items; /* of Row: the first of each item, in order of appearance */
+    GArray *users; /* of Row: the first of each user */
     GHashTable *items_seen, *users_seen;
     GStringChunk *text;
 } Rows;
@@ -34,19 +35,19 @@ void rows_clear(Rows *rows);
 /* Copies the texts. */
 void rows_add(Rows *rows, const Row *row);
 
-/* The item's attributes as columns, and how they are read from its first row. */
+/* An item's or a user's attributes as columns, and how they are read from its first row. */
 typedef struct RowColumns {
     size_t n;
     const char *const *names;
     const ColumnKind *kinds;
     const char *separators; /* n, or NULL */
-    void (*describe)(AttributesBuilder *attributes, uint32_t item, const Row *first);
+    void (*describe)(AttributesBuilder *attributes, uint32_t number, const Row *first);
 } RowColumns;
 
 typedef struct RowsUse {
     int64_t until; /* µs: later rows are left out, their users and items are not */
     bool has_order, has_price;
-    const RowColumns *columns; /* or NULL */
+    const RowColumns *columns, *user_columns; /* or NULL */
 } RowsUse;
 
 /* For dataset_unref(). Users and items are numbered in order of appearance. */

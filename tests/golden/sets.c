@@ -114,12 +114,13 @@ static void load_baskets(char *const *paths, Set *set)
 
 #define WINDOW (30 * US_PER_DAY)
 
-static void split_at(const Rows *rows, const RowColumns *columns, const char *moment, Set *set)
+static void split_at(const Rows *rows, const RowColumns *columns, const RowColumns *user_columns,
+                     const char *moment, Set *set)
 {
     g_autoptr(GError) error = NULL;
-    RowsUse all = {INT64_MAX, true, true, columns};
+    RowsUse all = {INT64_MAX, true, true, columns, user_columns};
     set->anchor = moment_of_text(moment);
-    set->raw = rows_build(rows, &(RowsUse){set->anchor, true, true, columns});
+    set->raw = rows_build(rows, &(RowsUse){set->anchor, true, true, columns, user_columns});
     g_autoptr(Dataset) whole = rows_build(rows, &all);
     set->targets = window_targets(whole, set->anchor, set->anchor + WINDOW, &error);
     if (!set->targets)
@@ -137,20 +138,28 @@ static void describe_gift(AttributesBuilder *attributes, uint32_t item, const Ro
     set_text(attributes, item, 0, first->text);
 }
 
+static void describe_buyer(AttributesBuilder *attributes, uint32_t user, const Row *first)
+{
+    set_text(attributes, user, 0, first->user_text);
+}
+
 static void load_gifts(char *const *paths, Set *set)
 {
     static const char *const names[] = {"description"};
     static const ColumnKind kinds[] = {COLUMN_TEXT};
+    static const char *const user_names[] = {"country"};
+    static const ColumnKind user_kinds[] = {COLUMN_CATEGORICAL};
     const RowColumns columns = {1, names, kinds, NULL, describe_gift};
+    const RowColumns user_columns = {1, user_names, user_kinds, NULL, describe_buyer};
     g_auto(Rows) rows = {0};
     FILE *file = input_open(paths[0]);
     order_lines_read(file, false, &rows);
     input_close(file);
-    split_at(&rows, &columns, "2011-11-10", set);
+    split_at(&rows, &columns, &user_columns, "2011-11-10", set);
 }
 
 enum { GROCERY_USER, GROCERY_BASKET = 2, GROCERY_ITEM, GROCERY_QUANTITY, GROCERY_SPENT };
-enum { GROCERY_TIME = 10, GROCERY_COLUMNS = 4 };
+enum { GROCERY_TIME = 10, GROCERY_COLUMNS = 4, HOUSEHOLD_COLUMNS = 7 };
 
 static void add_grocery(Rows *rows, char **field)
 {
@@ -174,13 +183,32 @@ static void add_product(Rows *rows, char **field)
     rows_add(rows, &(Row){.user = "", .item = field[0], .text = text});
 }
 
+static void add_household(Rows *rows, char **field)
+{
+    if (!field[HOUSEHOLD_COLUMNS])
+        return;
+    g_autofree char *text =
+        g_strjoin("\t", field[1], field[2], field[3], field[4], field[5], field[6], field[7], NULL);
+    rows_add(rows, &(Row){.user = field[0], .item = "", .user_text = text});
+}
+
+static void set_cells(AttributesBuilder *attributes, uint32_t number, const char *text, size_t n)
+{
+    g_auto(GStrv) cells = g_strsplit(text ? text : "", "\t", (int)n);
+    for (size_t c = 0; c < n && cells[c]; c++) {
+        if (*cells[c])
+            set_text(attributes, number, c, cells[c]);
+    }
+}
+
 static void describe_grocery(AttributesBuilder *attributes, uint32_t item, const Row *first)
 {
-    g_auto(GStrv) cells = g_strsplit(first->text ? first->text : "", "\t", GROCERY_COLUMNS);
-    for (size_t c = 0; c < GROCERY_COLUMNS && cells[c]; c++) {
-        if (*cells[c])
-            set_text(attributes, item, c, cells[c]);
-    }
+    set_cells(attributes, item, first->text, GROCERY_COLUMNS);
+}
+
+static void describe_household(AttributesBuilder *attributes, uint32_t user, const Row *first)
+{
+    set_cells(attributes, user, first->user_text, HOUSEHOLD_COLUMNS);
 }
 
 /* Texts of the products into the first rows of the items; they belong to `products`. */
@@ -197,19 +225,47 @@ static void take_texts(Rows *rows, const Rows *products)
     }
 }
 
+/* Those of the households into the first rows of the users; they belong to `households`. */
+static void take_user_texts(Rows *rows, const Rows *households)
+{
+    g_autoptr(GHashTable) texts = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < households->users->len; i++) {
+        const Row *household = &g_array_index(households->users, Row, i);
+        g_hash_table_insert(texts, (char *)household->user, (char *)household->user_text);
+    }
+    for (guint i = 0; i < rows->users->len; i++) {
+        Row *first = &g_array_index(rows->users, Row, i);
+        first->user_text = g_hash_table_lookup(texts, first->user);
+    }
+}
+
 static void load_groceries(char *const *paths, Set *set)
 {
     static const char *const names[] = {"department", "brand", "category", "type"};
     static const ColumnKind kinds[] = {COLUMN_CATEGORICAL, COLUMN_CATEGORICAL, COLUMN_CATEGORICAL,
                                        COLUMN_CATEGORICAL};
+    static const char *const user_names[] = {"age",
+                                             "income",
+                                             "home_ownership",
+                                             "marital_status",
+                                             "household_size",
+                                             "household_comp",
+                                             "kids_count"};
+    static const ColumnKind user_kinds[HOUSEHOLD_COLUMNS] = {0}; /* all categorical */
+    G_STATIC_ASSERT(COLUMN_CATEGORICAL == 0);
     const RowColumns columns = {GROCERY_COLUMNS, names, kinds, NULL, describe_grocery};
-    g_auto(Rows) rows = {0}, products = {0};
+    const RowColumns user_columns = {HOUSEHOLD_COLUMNS, user_names, user_kinds, NULL,
+                                     describe_household};
+    g_auto(Rows) rows = {0}, products = {0}, households = {0};
     rows_init(&rows);
     rows_init(&products);
+    rows_init(&households);
     read_file(paths[0], ',', &rows, add_grocery);
     read_file(paths[1], ',', &products, add_product);
+    read_file(paths[2], ',', &households, add_household);
     take_texts(&rows, &products);
-    split_at(&rows, &columns, "2017-12-01", set);
+    take_user_texts(&rows, &households);
+    split_at(&rows, &columns, &user_columns, "2017-12-01", set);
 }
 
 const SetKind SETS[] = {
@@ -228,8 +284,10 @@ const SetKind SETS[] = {
     {
         .name = "complete_journey",
         .what = "sampled grocery lines, the 30 days from 2017-12-01",
-        .files = {"complete_journey/transactions.csv.xz", "complete_journey/products.csv.xz"},
-        .shipped = {"complete_journey_transactions.csv.xz", "complete_journey_products.csv.xz"},
+        .files = {"complete_journey/transactions.csv.xz", "complete_journey/products.csv.xz",
+                  "complete_journey/demographics.csv.xz"},
+        .shipped = {"complete_journey_transactions.csv.xz", "complete_journey_products.csv.xz",
+                    "complete_journey_demographics.csv.xz"},
         .load = load_groceries,
         .horizon_days = 30,
         .k = 10,

@@ -22,7 +22,7 @@ typedef struct Set {
     Csr *targets;   /* what came then, users × items */
 } Set;
 
-#define SET_FILES 2
+#define SET_FILES 3
 
 typedef struct SetKind {
     const char *name, *what;
