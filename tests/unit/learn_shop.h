@@ -225,3 +225,55 @@ static inline void expect_misfits_refused(const Fitted *fitted)
     g_autoptr(Sections) without = sections_open(empty.path, NULL);
     expect_damaged(fitted->learner, without, fitted->n_users, fitted->n_items);
 }
+
+/* A single purchase, everybody the same, and purchases long ago. */
+static inline void expect_hard_shops_learned(const char *learner, double days_later)
+{
+    const Bought once[] = {{0, 0, 5}}, same[] = {{0, 0, 5}, {0, 0, 5}, {1, 0, 5}, {2, 0, 5}},
+                 ancient[] = {{0, 0, 0}, {0, 1, 0}, {1, 1, 0}, {1, 0, 0}};
+    const struct {
+        const Bought *bought;
+        size_t n;
+        uint32_t users, items;
+        double as_of;
+    } cases[] = {{once, 1, 1, 1, 5}, {same, 4, 3, 1, 6}, {ancient, 4, 2, 50, days_later}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Dataset) shop =
+            shop_new(cases[i].users, cases[i].items, cases[i].bought, cases[i].n);
+        g_autoptr(Fitted) fitted = fit_shop(learner, shop, cases[i].as_of, 2);
+        expect_finite_scores(fitted);
+        expect_items_as_users(fitted);
+    }
+}
+
+/* A shop without purchases, and whoever cancels. */
+static inline void expect_refusals(const char *learner, const Dataset *shop)
+{
+    const Learner *refusing = learners_find(learner);
+    g_autoptr(Dataset) empty = shop_new(2, 2, NULL, 0);
+    g_autoptr(GError) error = NULL;
+    FitContext context = {.as_of = day(1), .threads = 2};
+    assert_null(refusing->fit(empty, &context, &error));
+    assert_int_equal(error_code(error), ERR_INVALID);
+
+    Cancel cancel;
+    cancel_init(&cancel);
+    cancel_raise(&cancel);
+    context.cancel = &cancel;
+    g_autoptr(GError) stopped = NULL;
+    assert_null(refusing->fit(shop, &context, &stopped));
+    assert_int_equal(error_code(stopped), ERR_CANCELLED);
+}
+
+/* On one thread and on four: the same bytes. */
+static inline void expect_threads_agree(const char *learner, size_t n, uint32_t n_users,
+                                        uint32_t n_items)
+{
+    g_autofree Bought *bought = random_purchases(n, n_users, n_items, 200, 7);
+    g_autoptr(Dataset) shop = shop_new(n_users, n_items, bought, n);
+    g_autoptr(Fitted) one = fit_shop(learner, shop, 200, 1);
+    g_autoptr(Fitted) four = fit_shop(learner, shop, 200, 4);
+    g_autofree float *a = all_scores(one);
+    g_autofree float *b = all_scores(four);
+    assert_memory_equal(a, b, (size_t)n_users * n_items * sizeof(float));
+}

@@ -235,51 +235,19 @@ static void the_most_bought_products_take_part(void **state)
 
 static void threads_do_not_change_a_byte(void **state)
 {
-    g_autofree Bought *bought = random_purchases(9000, 300, 420, 200, 7); /* three tiles */
-    g_autoptr(Dataset) shop = shop_new(300, 420, bought, 9000);
-    g_autoptr(Fitted) one = fit(shop, 200, 1);
-    g_autoptr(Fitted) four = fit(shop, 200, 4);
-    g_autofree float *a = all_scores(one);
-    g_autofree float *b = all_scores(four);
-    assert_memory_equal(a, b, 300 * 420 * sizeof(float));
+    expect_threads_agree("ease", 9000, 300, 420); /* three tiles */
 }
 
 static void hard_shops_are_learned_from(void **state)
 {
-    const Bought once[] = {{0, 0, 5}}, same[] = {{0, 0, 5}, {0, 0, 5}, {1, 0, 5}, {2, 0, 5}},
-                 ancient[] = {{0, 0, 0}, {0, 1, 0}, {1, 1, 0}, {1, 0, 0}};
-    const struct {
-        const Bought *bought;
-        size_t n;
-        uint32_t users, items;
-        double as_of;
-    } cases[] = {{once, 1, 1, 1, 5}, {same, 4, 3, 1, 6}, {ancient, 4, 2, 50, 900}};
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(Dataset) shop =
-            shop_new(cases[i].users, cases[i].items, cases[i].bought, cases[i].n);
-        g_autoptr(Fitted) fitted = fit(shop, cases[i].as_of, 2);
-        expect_finite_scores(fitted);
-        expect_items_as_users(fitted);
-    }
+    expect_hard_shops_learned("ease", 900);
 }
 
 static void no_purchase_and_cancellation_are_refused(void **state)
 {
-    g_autoptr(Dataset) empty = shop_new(2, 2, NULL, 0);
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(1), .threads = 2};
-    assert_null(ease_fit_with(empty, &ease_defaults, &context, &error));
-    assert_int_equal(error_code(error), ERR_INVALID);
-
-    Cancel cancel;
-    cancel_init(&cancel);
-    cancel_raise(&cancel);
-    context.cancel = &cancel;
-    g_autoptr(GError) stopped = NULL;
     uint32_t left_out[10];
     g_autoptr(Dataset) shop = pairs_of_products(left_out);
-    assert_null(ease_fit_with(shop, &ease_defaults, &context, &stopped));
-    assert_int_equal(error_code(stopped), ERR_CANCELLED);
+    expect_refusals("ease", shop);
 }
 
 static void ease_survives_its_file(void **state)

@@ -231,13 +231,7 @@ static void of_many_users_an_even_sample_can_be_neighbours(void **state)
 
 static void threads_do_not_change_a_byte(void **state)
 {
-    g_autofree Bought *bought = random_purchases(4000, 350, 120, 200, 7);
-    g_autoptr(Dataset) shop = shop_new(350, 120, bought, 4000);
-    g_autoptr(Fitted) one = fit(shop, 200, 1);
-    g_autoptr(Fitted) four = fit(shop, 200, 4);
-    g_autofree float *a = all_scores(one);
-    g_autofree float *b = all_scores(four);
-    assert_memory_equal(a, b, 350 * 120 * sizeof(float));
+    expect_threads_agree("tifu_knn", 4000, 350, 120);
 }
 
 static void hard_shops_are_learned_from(void **state)
@@ -269,20 +263,8 @@ static void hard_shops_are_learned_from(void **state)
 
 static void no_purchase_and_cancellation_are_refused(void **state)
 {
-    g_autoptr(Dataset) empty = shop_new(2, 2, NULL, 0);
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(1), .threads = 2};
-    assert_null(tifu_knn_fit_with(empty, &tifu_defaults, &context, &error));
-    assert_int_equal(error_code(error), ERR_INVALID);
-
-    Cancel cancel;
-    cancel_init(&cancel);
-    cancel_raise(&cancel);
-    context.cancel = &cancel;
-    g_autoptr(GError) stopped = NULL;
     g_autoptr(Dataset) shop = twins(20);
-    assert_null(tifu_knn_fit_with(shop, &tifu_defaults, &context, &stopped));
-    assert_int_equal(error_code(stopped), ERR_CANCELLED);
+    expect_refusals("tifu_knn", shop);
 }
 
 static void tifu_knn_survives_its_file(void **state)

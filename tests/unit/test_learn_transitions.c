@@ -161,50 +161,18 @@ static void transitions_is_its_formula(void **state)
 
 static void threads_do_not_change_a_byte(void **state)
 {
-    g_autofree Bought *bought = random_purchases(4000, 150, 120, 200, 7);
-    g_autoptr(Dataset) shop = shop_new(150, 120, bought, 4000);
-    g_autoptr(Fitted) one = fit(shop, 200, 1);
-    g_autoptr(Fitted) four = fit(shop, 200, 4);
-    g_autofree float *a = all_scores(one);
-    g_autofree float *b = all_scores(four);
-    assert_memory_equal(a, b, 150 * 120 * sizeof(float));
+    expect_threads_agree("transitions", 4000, 150, 120);
 }
 
 static void hard_shops_are_learned_from(void **state)
 {
-    const Bought once[] = {{0, 0, 5}}, same[] = {{0, 0, 5}, {0, 0, 5}, {1, 0, 5}, {2, 0, 5}},
-                 ancient[] = {{0, 0, 0}, {0, 1, 0}, {1, 1, 0}, {1, 0, 0}};
-    const struct {
-        const Bought *bought;
-        size_t n;
-        uint32_t users, items;
-        double as_of;
-    } cases[] = {{once, 1, 1, 1, 5}, {same, 4, 3, 1, 6}, {ancient, 4, 2, 50, 90000}};
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(Dataset) shop =
-            shop_new(cases[i].users, cases[i].items, cases[i].bought, cases[i].n);
-        g_autoptr(Fitted) fitted = fit(shop, cases[i].as_of, 2);
-        expect_finite_scores(fitted);
-        expect_items_as_users(fitted);
-    }
+    expect_hard_shops_learned("transitions", 90000);
 }
 
 static void no_purchase_and_cancellation_are_refused(void **state)
 {
-    g_autoptr(Dataset) empty = shop_new(2, 2, NULL, 0);
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(1), .threads = 2};
-    assert_null(transitions_fit_with(empty, &transitions_defaults, &context, &error));
-    assert_int_equal(error_code(error), ERR_INVALID);
-
-    Cancel cancel;
-    cancel_init(&cancel);
-    cancel_raise(&cancel);
-    context.cancel = &cancel;
-    g_autoptr(GError) stopped = NULL;
     g_autoptr(Dataset) shop = one_leads_to_the_other();
-    assert_null(transitions_fit_with(shop, &transitions_defaults, &context, &stopped));
-    assert_int_equal(error_code(stopped), ERR_CANCELLED);
+    expect_refusals("transitions", shop);
 }
 
 static void transitions_survives_its_file(void **state)
