@@ -10,7 +10,9 @@
 #include "sparse_slots.h"
 #include "visits.h"
 
-#define BLOCK 16u
+#define BLOCK       16u
+/* A visit of more products than this tells little of any two of them, and costs their square. */
+#define VISIT_LARGE 300u
 
 /* Chosen on the validation window of tests/golden. */
 const TransitionsParams transitions_defaults = {
@@ -129,6 +131,11 @@ static uint32_t meet_visit(const Csr *bought, uint64_t visit, uint32_t left_out,
     return n;
 }
 
+static bool is_large(const Csr *bought, uint64_t visit)
+{
+    return bought->start[visit + 1] - bought->start[visit] > VISIT_LARGE;
+}
+
 /* How many products came with `item` or after it. */
 static uint32_t meet(const TransitionsWork *work, uint32_t item, Following *following)
 {
@@ -137,9 +144,13 @@ static uint32_t meet(const TransitionsWork *work, uint32_t item, Following *foll
     uint32_t n = 0;
     for (uint64_t e = seen->start[item]; e < seen->start[item + (size_t)1]; e++) {
         uint32_t visit = seen->column[e];
+        if (is_large(visits->bought, visit))
+            continue;
         uint64_t end = visits->first[visits->user[visit] + (size_t)1];
         end = MIN(end, (uint64_t)visit + work->params->steps + 1);
         for (uint64_t later = visit; later < end; later++) {
+            if (is_large(visits->bought, later))
+                continue;
             uint64_t step = later - visit;
             float weight = step == 0 ? work->params->together : 1 / (float)step;
             weight *= work->told[later];

@@ -175,6 +175,21 @@ static void no_purchase_and_cancellation_are_refused(void **state)
     expect_refusals("transitions", shop);
 }
 
+/* Everything at once is no rule: of user 1's 400 products none leads to another. */
+static void a_visit_of_very_many_products_teaches_nothing(void **state)
+{
+    enum { MANY = 400 };
+    Bought bought[MANY + 2] = {{0, 0, 10}, {0, 1, 20}};
+    for (uint32_t i = 0; i < MANY; i++)
+        bought[i + 2] = (Bought){1, 2 + i, 15};
+    g_autoptr(Dataset) shop = shop_new(2, MANY + 2, bought, MANY + 2);
+    g_autoptr(Fitted) fitted = fit(shop, 30, 1);
+    g_autofree float *scores = all_scores(fitted);
+    for (uint32_t item = 0; item < MANY + 2; item++)
+        assert_true(scores[MANY + 2 + item] == 0);
+    assert_true(scores[1] > 0 || scores[0] > 0);
+}
+
 static void transitions_survives_its_file(void **state)
 {
     g_autofree Bought *bought = random_purchases(500, 20, 40, 100, 3);
@@ -193,6 +208,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_change_a_byte),
         cmocka_unit_test(hard_shops_are_learned_from),
         cmocka_unit_test(no_purchase_and_cancellation_are_refused),
+        cmocka_unit_test(a_visit_of_very_many_products_teaches_nothing),
         cmocka_unit_test(transitions_survives_its_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
