@@ -90,10 +90,10 @@ def test_details_of_what_is_not_there(api, trained, untrained):
 
 
 def test_version_of_before_has_no_details(api, service, cluster, untrained):
-    train(api, untrained)
+    version = train(api, untrained)["version"]
     bad_times.State(service, cluster, untrained).stored(
         f"UPDATE {{}}.version SET details = NULL WHERE prediction = '{untrained}' RETURNING version")
-    answer = api.get(f"/v1/predictions/{untrained}/versions/1/details").json()
+    answer = api.get(f"/v1/predictions/{untrained}/versions/{version}/details").json()
     assert answer["details"] is None
 
 
