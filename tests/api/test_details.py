@@ -85,7 +85,7 @@ def test_importance_is_of_the_learner_that_serves(api, details, trained):
 
 def test_details_of_what_is_not_there(api, trained, untrained):
     api.get(f"/v1/predictions/{trained}/versions/99/details", expect=404)
-    api.get(f"/v1/predictions/{untrained}/versions/1/details", expect=404)
+    api.get(f"/v1/predictions/{untrained}/versions/99/details", expect=404)
     assert faults(api.get(f"/v1/predictions/{trained}/versions/1/details?x=1", expect=422))
 
 
