@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A whole training end to end: the real service reads generated order lines out of a private
 PostgreSQL, chooses, fits, builds and publishes with default settings. Prints the time against the
 mark of half an hour for ten million lines, each stage, and peak memory against what `estimate`

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Serving: CPU per request, requests per second and p99 of a ten-item recommendation, keep-alive,
 against a fixed answer of the same size from the same server, against nginx serving that size as a
 static file, and while a training runs. All three get the same requests. Loopback only. Many short runs in turns: what else
