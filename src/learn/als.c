@@ -289,10 +289,8 @@ static void als_describe(const Fitted *fitted, JsonWriter *writer)
         {"regularization_exponent", params->solve.exponent},
         {"conjugate_gradient_steps", params->solve.steps},
     };
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-        json_key(writer, members[i].name);
-        json_number(writer, members[i].value);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        json_named_number(writer, members[i].name, members[i].value);
 }
 
 static uint64_t als_fit_bytes(const FitSize *size)

@@ -300,10 +300,8 @@ static void ease_describe(const Fitted *fitted, JsonWriter *writer)
         {"half_life_days", params->half_life_days}, {"row_exponent", params->row_exponent},
         {"regularization", params->regularization},
     };
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-        json_key(writer, members[i].name);
-        json_number(writer, members[i].value);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        json_named_number(writer, members[i].name, members[i].value);
 }
 
 static uint64_t ease_fit_bytes(const FitSize *size)

@@ -286,10 +286,8 @@ static void item_knn_describe(const Fitted *fitted, JsonWriter *writer)
         {"shrinkage", params->shrinkage},
         {"own", params->own},
     };
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-        json_key(writer, members[i].name);
-        json_number(writer, members[i].value);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        json_named_number(writer, members[i].name, members[i].value);
 }
 
 static uint64_t item_knn_fit_bytes(const FitSize *size)

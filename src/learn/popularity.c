@@ -55,9 +55,8 @@ static Fitted *popularity_load(const Sections *sections, uint32_t n_users, uint3
 
 static void popularity_describe(const Fitted *fitted, JsonWriter *writer)
 {
-    json_key(writer, "half_life_days");
     const double *half_life_days = ((const ItemScores *)fitted)->params;
-    json_number(writer, half_life_days ? *half_life_days : HALF_LIFE_DAYS);
+    json_named_number(writer, "half_life_days", half_life_days ? *half_life_days : HALF_LIFE_DAYS);
 }
 
 static double popularity_fit_work(const Dataset *view, const double *value, double effort)

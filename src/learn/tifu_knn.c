@@ -406,10 +406,8 @@ static void tifu_knn_describe(const Fitted *fitted, JsonWriter *writer)
         {"own", tifu_defaults.own},
         {"half_life_days", tifu_defaults.half_life_days},
     };
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-        json_key(writer, members[i].name);
-        json_number(writer, members[i].value);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        json_named_number(writer, members[i].name, members[i].value);
 }
 
 static uint64_t tifu_knn_fit_bytes(const FitSize *size)

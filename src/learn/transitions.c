@@ -301,10 +301,8 @@ static void transitions_describe(const Fitted *fitted, JsonWriter *writer)
         {"across", transitions_defaults.across},
         {"length", transitions_defaults.length},
     };
-    for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
-        json_key(writer, members[i].name);
-        json_number(writer, members[i].value);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        json_named_number(writer, members[i].name, members[i].value);
 }
 
 static uint64_t transitions_fit_bytes(const FitSize *size)

@@ -379,6 +379,7 @@ static void F4_every_event_type_is_examined_under_its_own_model(void **state)
                              &shop->prediction, NULL, &counts, &error));
     assert_int_equal(counts.rows, 1200);
     assert_int_equal(counts.signal_rows, 3);
+    assert_int_equal(counts.n_signals, 1);
 }
 
 static void examination_can_be_cancelled(void **state)

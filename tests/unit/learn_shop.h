@@ -43,19 +43,29 @@ static inline uint32_t add_id(DatasetBuilder *builder, char kind, uint32_t numbe
                        : dataset_builder_add_item(builder, id, (size_t)length, NULL);
 }
 
+static inline void add_ids(DatasetBuilder *builder, char kind, uint32_t n)
+{
+    for (uint32_t number = 0; number < n; number++)
+        assert_int_equal(add_id(builder, kind, number), number);
+}
+
+static inline void add_event(DatasetBuilder *builder, const Bought *bought, float price)
+{
+    char user[16], item[16];
+    EventRow row = {.user = user,
+                    .item = item,
+                    .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", bought->user),
+                    .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", bought->item),
+                    .time = day(bought->day),
+                    .quantity = 1,
+                    .price = price};
+    assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
+}
+
 static inline void add_events(DatasetBuilder *builder, const Bought *bought, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        char user[16], item[16];
-        EventRow row = {.user = user,
-                        .item = item,
-                        .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", bought[i].user),
-                        .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", bought[i].item),
-                        .time = day(bought[i].day),
-                        .quantity = 1,
-                        .price = NAN};
-        assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
-    }
+    for (size_t i = 0; i < n; i++)
+        add_event(builder, &bought[i], NAN);
 }
 
 /* Events of one type beside purchases. */
@@ -79,10 +89,8 @@ static inline Dataset *shop_with_signals(uint32_t n_users, uint32_t n_items, con
     g_autoptr(DatasetBuilder) builder =
         dataset_builder_new(&options, attributes_builder_new(0, NULL, NULL, NULL),
                             attributes_builder_new(0, NULL, NULL, NULL));
-    for (uint32_t item = 0; item < n_items; item++)
-        assert_int_equal(add_id(builder, 'i', item), item);
-    for (uint32_t user = 0; user < n_users; user++)
-        assert_int_equal(add_id(builder, 'u', user), user);
+    add_ids(builder, 'i', n_items);
+    add_ids(builder, 'u', n_users);
     add_events(builder, bought, n);
     for (uint32_t s = 0; s < n_signals; s++) {
         assert_true(dataset_builder_begin_signal(builder, s, NULL));
@@ -224,6 +232,17 @@ static inline void expect_misfits_refused(const Fitted *fitted)
     assert_true(sections_finish(writer, NULL));
     g_autoptr(Sections) without = sections_open(empty.path, NULL);
     expect_damaged(fitted->learner, without, fitted->n_users, fitted->n_items);
+}
+
+/* All of that, and of a learner that keeps rows of users a file of another number of them. */
+static inline void expect_survives_its_file(const Fitted *fitted)
+{
+    expect_round_trip(fitted);
+    expect_misfits_refused(fitted);
+    g_auto(TestFile) file = test_file_new();
+    save_fitted(fitted, file.path);
+    g_autoptr(Sections) sections = sections_open(file.path, NULL);
+    expect_damaged(fitted->learner, sections, fitted->n_users + 1, fitted->n_items);
 }
 
 /* A single purchase, everybody the same, and purchases long ago. */

@@ -258,12 +258,7 @@ static void content_survives_its_file(void **state)
 {
     g_auto(RandomShop) random = random_shop(R_USERS, R_ITEMS, R_ROWS, 9);
     g_autoptr(Fitted) fitted = fit(random.shop, 200, 1);
-    expect_round_trip(fitted);
-    expect_misfits_refused(fitted);
-    g_auto(TestFile) file = test_file_new();
-    save_fitted(fitted, file.path);
-    g_autoptr(Sections) sections = sections_open(file.path, NULL);
-    expect_damaged(fitted->learner, sections, fitted->n_users + 1, fitted->n_items);
+    expect_survives_its_file(fitted);
 }
 
 static void a_file_of_another_number_of_tokens_is_refused(void **state)

@@ -6,8 +6,7 @@
 #define ITEMS 30u
 
 typedef struct Line {
-    uint32_t user, item;
-    double day;
+    Bought bought;
     float price;
 } Line;
 
@@ -63,21 +62,10 @@ static Dataset *shop_of(const Line *lines, size_t n, const char *const *attribut
                               .attributes = attributes};
     g_autoptr(DatasetBuilder) builder =
         dataset_builder_new(&options, describe_items(), describe_users());
-    for (uint32_t item = 0; item < ITEMS; item++)
-        assert_int_equal(add_id(builder, 'i', item), item);
-    for (uint32_t user = 0; user < USERS; user++)
-        assert_int_equal(add_id(builder, 'u', user), user);
-    for (size_t i = 0; i < n; i++) {
-        char user[8], item[8];
-        EventRow row = {.user = user,
-                        .item = item,
-                        .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", lines[i].user),
-                        .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", lines[i].item),
-                        .time = day(lines[i].day),
-                        .quantity = 1,
-                        .price = lines[i].price};
-        assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
-    }
+    add_ids(builder, 'i', ITEMS);
+    add_ids(builder, 'u', USERS);
+    for (size_t i = 0; i < n; i++)
+        add_event(builder, &lines[i].bought, lines[i].price);
     Dataset *shop = dataset_builder_finish(builder, NULL, NULL);
     assert_non_null(shop);
     return shop;
@@ -122,8 +110,8 @@ static bool has_feature(const FeatureState *state, const char *name)
 }
 
 /* u0 and u1 buy four lines together in the last 90 days, u2 to u4 one. */
-static const Line lines[] = {{0, 0, 60, 1}, {0, 1, 70, 1}, {0, 2, 80, 1},
-                             {1, 0, 90, 1}, {2, 3, 95, 1}, {3, 3, 2, 1}};
+static const Line lines[] = {{{0, 0, 60}, 1}, {{0, 1, 70}, 1}, {{0, 2, 80}, 1},
+                             {{1, 0, 90}, 1}, {{2, 3, 95}, 1}, {{3, 3, 2}, 1}};
 
 static void columns_of_the_users_become_numbers(void **state)
 {
@@ -159,10 +147,10 @@ static void who_joins_later_has_not_joined_yet(void **state)
 static void habits_are_derived_from_purchases(void **state)
 {
     static const Line bought[] = {
-        {0, 0, 6, 1},   {0, 0, 13, 1},  {0, 1, 15, 2}, /* Saturday, Saturday, Monday */
-        {1, 0, 15, 2},  {1, 0, 16, 2},  {1, 1, 17, 2}, /* Monday to Wednesday */
-        {0, 2, 20, 3},  {0, 2, 384, 3},                /* Saturday; and a year after day 19 */
-        {2, 3, 300, 2},
+        {{0, 0, 6}, 1},   {{0, 0, 13}, 1},  {{0, 1, 15}, 2}, /* Saturday, Saturday, Monday */
+        {{1, 0, 15}, 2},  {{1, 0, 16}, 2},  {{1, 1, 17}, 2}, /* Monday to Wednesday */
+        {{0, 2, 20}, 3},  {{0, 2, 384}, 3},                  /* Saturday; and a year after day 19 */
+        {{2, 3, 300}, 2},
     };
     g_autoptr(Dataset) raw = shop_of(bought, G_N_ELEMENTS(bought), NULL);
     g_autoptr(Groupings) groupings = groupings_new(raw, NULL);
@@ -203,7 +191,7 @@ static void a_ranker_with_traits_survives_its_file(void **state)
     g_autofree Bought *bought = random_purchases(N, USERS, ITEMS, 100, 3);
     g_autofree Line *many = g_new(Line, N);
     for (size_t i = 0; i < N; i++)
-        many[i] = (Line){bought[i].user, bought[i].item, bought[i].day, 1};
+        many[i] = (Line){bought[i], 1};
     g_autoptr(Dataset) shop = shop_of(many, N, NULL);
     g_autoptr(Dataset) view = dataset_before(shop, day(100), NULL);
     g_autoptr(GError) error = NULL;

@@ -4,17 +4,6 @@
 #include "learn/popularity.h"
 #include "learn/segments.h"
 
-static Fitted *fit_with(const Dataset *shop, const SegmentsParams *params, double as_of,
-                        unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = segments_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
-
 /* By the usual parameters. */
 static Fitted *fit(const Dataset *shop, double as_of)
 {
@@ -128,7 +117,7 @@ static void a_small_segment_falls_back_towards_what_everybody_buys(void **state)
     /* what is trusted more says more */
     SegmentsParams trusting = segments_defaults;
     trusting.prior = 1;
-    g_autoptr(Fitted) trusted = fit_with(shop, &trusting, 100, 1);
+    g_autoptr(Fitted) trusted = fit_segments(shop, &trusting, 100, 1);
     g_autofree float *by_trust = all_scores(trusted);
     assert_true(by_trust[3 * MOST + 1] > by_trust[3 * MOST]);
 }
@@ -270,7 +259,7 @@ static void of_what_a_segment_buys_equally_the_first_are_kept(void **state)
     SegmentsParams params = segments_defaults;
     params.buyers = 6;
     params.items = 2;
-    g_autoptr(Fitted) fitted = fit_with(shop, &params, 90, 1);
+    g_autoptr(Fitted) fitted = fit_segments(shop, &params, 90, 1);
     g_autofree float *scores = all_scores(fitted);
     for (uint32_t user = 0; user < 12; user++) {
         const float *row = scores + 5 * (size_t)user;

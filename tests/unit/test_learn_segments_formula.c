@@ -4,17 +4,6 @@
 
 #include "learn/segments.h"
 
-static Fitted *fit_with(const Dataset *shop, const SegmentsParams *params, double as_of,
-                        unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = segments_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
-
 /* Some have none, "rare" only one. */
 static const char *country(uint32_t user)
 {
@@ -140,7 +129,7 @@ static double plain_score(const Dataset *shop, const SegmentsParams *params, dou
 
 static void expect_formula(const Dataset *shop, const SegmentsParams *params)
 {
-    g_autoptr(Fitted) fitted = fit_with(shop, params, 110, 2);
+    g_autoptr(Fitted) fitted = fit_segments(shop, params, 110, 2);
     g_autofree float *scores = all_scores(fitted);
     for (uint32_t user = 0; user < RANDOM_USERS; user++) {
         for (uint32_t item = 0; item < RANDOM_ITEMS; item++) {
@@ -172,11 +161,11 @@ static void left_out_columns_are_not_looked_at(void **state)
     const UserColumn one[] = {KNOWN[0]};
     g_autoptr(Dataset) without = shop_of_users(RANDOM_USERS, RANDOM_ITEMS, bought, 1500, one, 1);
     g_autoptr(Dataset) shop = shop_of_users(RANDOM_USERS, RANDOM_ITEMS, bought, 1500, KNOWN, 3);
-    g_autoptr(Fitted) all = fit_with(shop, &SMALL, 100, 1);
+    g_autoptr(Fitted) all = fit_segments(shop, &SMALL, 100, 1);
     shop->user_attributes->columns[1].is_left_out = true;
     shop->user_attributes->columns[2].is_left_out = true;
-    g_autoptr(Fitted) fitted = fit_with(shop, &SMALL, 100, 1);
-    g_autoptr(Fitted) expected = fit_with(without, &SMALL, 100, 1);
+    g_autoptr(Fitted) fitted = fit_segments(shop, &SMALL, 100, 1);
+    g_autoptr(Fitted) expected = fit_segments(without, &SMALL, 100, 1);
     g_autofree float *a = all_scores(fitted);
     g_autofree float *b = all_scores(expected);
     g_autofree float *c = all_scores(all);
@@ -187,8 +176,8 @@ static void left_out_columns_are_not_looked_at(void **state)
 static void threads_do_not_change_a_byte(void **state)
 {
     g_autoptr(Dataset) shop = random_shop();
-    g_autoptr(Fitted) one = fit_with(shop, &SMALL, 100, 1);
-    g_autoptr(Fitted) four = fit_with(shop, &SMALL, 100, 4);
+    g_autoptr(Fitted) one = fit_segments(shop, &SMALL, 100, 1);
+    g_autoptr(Fitted) four = fit_segments(shop, &SMALL, 100, 4);
     g_autofree float *a = all_scores(one);
     g_autofree float *b = all_scores(four);
     assert_memory_equal(a, b, RANDOM_USERS * RANDOM_ITEMS * sizeof(float));
@@ -197,7 +186,7 @@ static void threads_do_not_change_a_byte(void **state)
 static void segments_survive_their_file(void **state)
 {
     g_autoptr(Dataset) shop = random_shop();
-    g_autoptr(Fitted) fitted = fit_with(shop, &SMALL, 100, 1);
+    g_autoptr(Fitted) fitted = fit_segments(shop, &SMALL, 100, 1);
     expect_round_trip(fitted);
     expect_misfits_refused(fitted);
 }

@@ -1,6 +1,7 @@
 /* Shops of whose users something is known, for the tests of learners that look at it. */
 #pragma once
 
+#include "learn/segments.h"
 #include "learn_shop.h"
 
 /* What stands in a user's cell; NULL: nothing. */
@@ -50,4 +51,15 @@ static inline Dataset *shop_of_users(uint32_t n_users, uint32_t n_items, const B
     Dataset *shop = dataset_builder_finish(builder, NULL, NULL);
     assert_non_null(shop);
     return shop;
+}
+
+static inline Fitted *fit_segments(const Dataset *shop, const SegmentsParams *params, double as_of,
+                                   unsigned threads)
+{
+    g_autoptr(GError) error = NULL;
+    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
+    Fitted *fitted = segments_fit_with(shop, params, &context, &error);
+    if (!fitted)
+        fail_msg("%s", error->message);
+    return fitted;
 }
