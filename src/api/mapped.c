@@ -44,11 +44,15 @@ static void write_text(const Column *column, uint32_t value, JsonWriter *json)
     json_string_n(json, bytes, length);
 }
 
-static void write_cell(const Column *column, uint32_t item, JsonWriter *json)
+void mapped_write_cell(const Column *column, uint32_t row, JsonWriter *json)
 {
-    uint64_t first = column->start[item], last = column->start[item + 1];
+    if (row >= column->n_rows) {
+        json_null(json);
+        return;
+    }
+    uint64_t first = column->start[row], last = column->start[row + (size_t)1];
     if (column->kind == COLUMN_NUMERIC && column->number) {
-        json_number(json, column->number[item]); /* null when it is NaN */
+        json_number(json, column->number[row]); /* null when it is NaN */
         return;
     }
     if (first == last) {
@@ -72,12 +76,8 @@ void mapped_write(const Mapped *mapped, uint32_t item, JsonWriter *json)
     json_key(json, "fields");
     json_begin_object(json);
     for (size_t i = 0; i < mapped->n; i++) {
-        const Column *column = mapped->columns[i];
-        json_key(json, column->name);
-        if (item < column->n_rows)
-            write_cell(column, item, json);
-        else
-            json_null(json);
+        json_key(json, mapped->columns[i]->name);
+        mapped_write_cell(mapped->columns[i], item, json);
     }
     json_end_object(json);
 }

@@ -23,3 +23,6 @@ void mapped_read(Mapped *mapped, const Snapshot *snapshot, const Request *reques
 
 /* The member `fields` with the values for an item; nothing when none were asked for. */
 void mapped_write(const Mapped *mapped, uint32_t item, JsonWriter *json);
+
+/* The value of a row of a column: a text, a number, an array of several texts, or null. */
+void mapped_write_cell(const Column *column, uint32_t row, JsonWriter *json);

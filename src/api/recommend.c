@@ -11,7 +11,7 @@
 
 #define HISTORY_MAX    100
 #define SCORE_DECIMALS 6
-#define PLACE_MAX      (3 * JSON_NUMBER_MAX + 64) /* three numbers, five names, a source, brackets */
+#define PLACE_MAX      (3 * JSON_NUMBER_MAX + 80) /* three numbers, five names, a source, brackets */
 
 /* What a request asks for. */
 typedef struct Ask {
@@ -222,12 +222,29 @@ static JsonWriter *begin_answer(Response *response)
     return json;
 }
 
-static bool has_personal(const Recommendation *list, size_t n)
+static bool has_source(const Recommendation *list, size_t n, ItemSource source)
 {
     for (size_t i = 0; i < n; i++)
-        if (list[i].source == SOURCE_PERSONAL)
+        if (list[i].source == source)
             return true;
     return false;
+}
+
+/* By what of the user's columns the items were found that are popular in context. */
+static void write_context(const Snapshot *snapshot, uint32_t user, JsonWriter *json)
+{
+    const Attributes *contexts = snapshot_contexts(snapshot);
+    uint32_t context = snapshot_context(snapshot, user), n;
+    JSON_KEY(json, "context");
+    json_begin_object(json);
+    for (size_t c = 0; c < contexts->n_columns; c++) {
+        column_values(&contexts->columns[c], context, &n);
+        if (n == 0)
+            continue;
+        json_key(json, contexts->columns[c].name);
+        mapped_write_cell(&contexts->columns[c], context, json);
+    }
+    json_end_object(json);
 }
 
 #define FLAGS_MAX 96
@@ -265,7 +282,9 @@ HANDLER(users_recommend)
     uint32_t user = ids_find(snapshot_users(snapshot), id, length);
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_user(snapshot, user, ask.n, ask.excluded, ask.n_excluded, list);
-    write_flags(snapshot, user, has_personal(list, n), json);
+    write_flags(snapshot, user, has_source(list, n, SOURCE_PERSONAL), json);
+    if (has_source(list, n, SOURCE_POPULAR_SEGMENT))
+        write_context(snapshot, user, json);
     write_items(snapshot, list, n, &ask.mapped, json);
     json_end_object(json);
 }

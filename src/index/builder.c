@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "context_lists.h"
 #include "history.h"
 #include "layout.h"
 #include "lists.h"
@@ -118,6 +119,9 @@ static bool store_columns(SectionsWriter *writer, const Popular *popular,
 bool index_build(const char *path, const Fitted *fitted, const Dataset *view, const Scope *scope,
                  const BuildOptions *options, GError **error)
 {
+    g_autoptr(ContextLists) contexts = context_lists_new(view, scope, options, error);
+    if (!contexts)
+        return false;
     g_autoptr(Histories) histories = histories_new(view, scope, &options->rules, error);
     if (!histories)
         return false;
@@ -127,11 +131,13 @@ bool index_build(const char *path, const Fitted *fitted, const Dataset *view, co
     g_autoptr(Lists) lists = lists_new(fitted, scope, histories, options, error);
     if (!lists)
         return false;
+    context_lists_place(contexts, lists->row, lists->n_rows);
     g_autoptr(SectionsWriter) writer = sections_writer_new(path, error);
     return writer && store_meta(writer, fitted, lists, scope, options, error) &&
            ids_save(view->users, writer, LAYOUT_USERS, error) &&
            ids_save(view->items, writer, LAYOUT_ITEMS, error) &&
            store_lists(writer, lists, scope, view, error) &&
+           context_lists_save(contexts, writer, error) &&
            store_histories(writer, histories, error) &&
            store_popular(writer, popular, view, error) &&
            store_columns(writer, popular, view->item_attributes, error) &&

@@ -4,19 +4,21 @@
  *   meta.columns                    which mapping the columns are of; absent as trained
  *   users.…, items.…                dictionaries (data/ids)
  *   scope.user, scope.item          UserScope per user, 1 per predictable item
- *   lists.row                       per user: its row among the predictable ones, or IDS_NONE
+ *   lists.row                       per user: its row among the predictable ones; from n_rows on
+ *                                   its context; else IDS_NONE
  *   lists.count, .item, .score,     per row: how many, and `stride` places of item, score and
  *   .probability                    probability (0 where it is not known)
  *   popular.item, popular.weight    predictable items by decayed purchases; the weight of every one
- *   history.start, .item            per user: distinct items, newest first
- *   history.banned                  per user: how many of them, from the newest, the
- *                                   purchased-items rule keeps out of lists
- *   banned.item                     those, ascending, at the places of history.start
- *   products.…                      mapped columns (data/attributes)
- *   inverted.<column>.start, .item  per value of a column: predictable items, most popular first
- *   learner.…                       the learner's own
- *   calibration.…                   from its scores to probabilities; absent when little is known
- *   levels.…                        chances of values of columns; absent when little is known
+ *   contexts.count, .item, .score   per context: how many, and as many places as of popular.item,
+ * at most CONTEXT_LIST_MAX; absent where no user needs one contexts.…                      what is
+ * known of its users (data/attributes), a row per context history.start, .item            per user:
+ * distinct items, newest first history.banned                  per user: how many of them, from the
+ * newest, the purchased-items rule keeps out of lists banned.item                     those,
+ * ascending, at the places of history.start products.…                      mapped columns
+ * (data/attributes) inverted.<column>.start, .item  per value of a column: predictable items, most
+ * popular first learner.…                       the learner's own calibration.… from its scores to
+ * probabilities; absent when little is known levels.…                        chances of values of
+ * columns; absent when little is known
  */
 #pragma once
 
@@ -36,6 +38,8 @@
 #define LAYOUT_ATTRIBUTES "products"
 #define LAYOUT_INVERTED   "inverted"
 #define LAYOUT_COLUMNS    "meta.columns"
+#define LAYOUT_CONTEXTS   "contexts"
+#define CONTEXT_LIST_MAX  200u
 
 typedef struct Meta {
     uint32_t layout; /* LAYOUT_NUMBER */
@@ -79,6 +83,11 @@ struct Snapshot {
     const uint32_t *list_item;
     const float *list_score;
     const float *list_probability;
+    Attributes *contexts; /* NULL where there are none */
+    const uint8_t *context_count;
+    const uint32_t *context_item;
+    const float *context_score;
+    uint32_t context_stride;
     const uint32_t *popular_item;
     const float *popular_weight;
     const uint64_t *history_start;

@@ -121,21 +121,60 @@ static void add_personal(const Snapshot *snapshot, uint32_t user, size_t n, cons
     }
 }
 
-static void add_popular(const Snapshot *snapshot, Banned banned, size_t n, const Seen *seen,
-                        Draft *draft)
+/* What a list that is not the user's own leaves out: what it has, what the request excludes, and
+ * what the purchased-items rule keeps from the user. */
+typedef struct Left {
+    Seen *seen;
+    Banned banned;
+} Left;
+
+static bool is_left(const Snapshot *snapshot, const Left *left, uint32_t item)
+{
+    return item >= snapshot->meta.n_items || seen_has(left->seen, item) ||
+           banned_has(left->banned, item);
+}
+
+/* From here on scores continue below those before. */
+static void draft_continue(Draft *draft)
 {
     draft->top = 0;
     draft->ceiling = draft->n > 0 ? draft->list[draft->n - 1].score : 1;
+}
+
+static void add_context(const Snapshot *snapshot, uint32_t user, size_t n, const Left *left,
+                        Draft *draft)
+{
+    uint32_t context = snapshot_context(snapshot, user);
+    if (context == IDS_NONE)
+        return;
+    draft_continue(draft);
+    uint64_t first = (uint64_t)context * snapshot->context_stride;
+    uint32_t count = MIN(snapshot->context_count[context], snapshot->context_stride);
+    for (uint32_t i = 0; i < count && draft->n < n; i++) {
+        uint32_t item = snapshot->context_item[first + i];
+        if (is_left(snapshot, left, item))
+            continue;
+        draft_add(draft, item, snapshot->context_score[first + i], 0, SOURCE_POPULAR_SEGMENT);
+        seen_add(left->seen, item);
+    }
+}
+
+static void add_popular(const Snapshot *snapshot, size_t n, const Left *left, Draft *draft)
+{
+    draft_continue(draft);
     for (uint32_t i = 0; i < snapshot->meta.n_popular && draft->n < n; i++) {
         uint32_t item = snapshot->popular_item[i];
-        if (item < snapshot->meta.n_items && !seen_has(seen, item) && !banned_has(banned, item))
+        if (!is_left(snapshot, left, item))
             draft_add(draft, item, snapshot->popular_weight[item], 0, SOURCE_POPULAR);
     }
 }
 
 const char *item_source_name(uint8_t source)
 {
-    return source == SOURCE_PERSONAL ? "personal" : "popular";
+    static const char *const names[] = {[SOURCE_PERSONAL] = "personal",
+                                        [SOURCE_POPULAR_SEGMENT] = "popular_segment",
+                                        [SOURCE_POPULAR] = "popular"};
+    return names[source];
 }
 
 size_t recommend_user(const Snapshot *snapshot, uint32_t user, size_t n, const uint32_t *excluded,
@@ -156,7 +195,9 @@ size_t recommend_user(const Snapshot *snapshot, uint32_t user, size_t n, const u
         seen_init(&seen, n);
     for (size_t i = 0; i < draft.n; i++)
         seen_add(&seen, list[i].item);
-    add_popular(snapshot, banned_of(snapshot, user), n, &seen, &draft);
+    const Left left = {&seen, banned_of(snapshot, user)};
+    add_context(snapshot, user, n, &left, &draft);
+    add_popular(snapshot, n, &left, &draft);
     return draft.n;
 }
 

@@ -109,6 +109,24 @@ static bool open_lists(Snapshot *snapshot, GError **error)
                 exactly(sections, "popular.weight", sizeof(float), meta->n_items, error));
 }
 
+static bool open_contexts(Snapshot *snapshot, GError **error)
+{
+    const Sections *sections = snapshot->sections;
+    if (!sections_has(sections, LAYOUT_CONTEXTS ".count"))
+        return true;
+    snapshot->contexts = attributes_map(sections, LAYOUT_CONTEXTS, error);
+    if (!snapshot->contexts)
+        return false;
+    uint32_t n = snapshot->contexts->n_rows;
+    snapshot->context_stride = MIN(snapshot->meta.n_popular, CONTEXT_LIST_MAX);
+    uint64_t places = (uint64_t)n * snapshot->context_stride;
+    return (snapshot->context_count = exactly(sections, LAYOUT_CONTEXTS ".count", 1, n, error)) &&
+           (snapshot->context_item =
+                exactly(sections, LAYOUT_CONTEXTS ".item", sizeof(uint32_t), places, error)) &&
+           (snapshot->context_score =
+                exactly(sections, LAYOUT_CONTEXTS ".score", sizeof(float), places, error));
+}
+
 static bool open_histories(Snapshot *snapshot, GError **error)
 {
     const Sections *sections = snapshot->sections;
@@ -173,8 +191,9 @@ Snapshot *snapshot_open(const char *path, GError **error)
     snapshot->scorer = lazy_scorer_new();
     snapshot->sections = g_steal_pointer(&sections);
     if (!open_meta(snapshot, error) || !open_dictionaries(snapshot, error) ||
-        !open_lists(snapshot, error) || !open_histories(snapshot, error) ||
-        !open_columns(snapshot, error) || !scorer_is_known(snapshot, error))
+        !open_lists(snapshot, error) || !open_contexts(snapshot, error) ||
+        !open_histories(snapshot, error) || !open_columns(snapshot, error) ||
+        !scorer_is_known(snapshot, error))
         return NULL;
     return g_steal_pointer(&snapshot);
 }
@@ -196,6 +215,7 @@ void snapshot_unref(Snapshot *snapshot)
         return;
     lazy_scorer_free(snapshot->scorer);
     attributes_free(snapshot->attributes);
+    attributes_free(snapshot->contexts);
     ids_free(snapshot->items);
     ids_free(snapshot->users);
     sections_free(snapshot->sections);
@@ -287,6 +307,19 @@ UserScope snapshot_user_scope(const Snapshot *snapshot, uint32_t user)
     if (user >= snapshot->meta.n_users || snapshot->user_scope[user] > USER_NO_RECENT_PURCHASE)
         return USER_NO_PURCHASE;
     return snapshot->user_scope[user];
+}
+
+uint32_t snapshot_context(const Snapshot *snapshot, uint32_t user)
+{
+    if (!snapshot->contexts || user >= snapshot->meta.n_users)
+        return IDS_NONE;
+    uint32_t row = snapshot->list_row[user], n_rows = snapshot->meta.n_rows;
+    return row >= n_rows && row - n_rows < snapshot->contexts->n_rows ? row - n_rows : IDS_NONE;
+}
+
+const Attributes *snapshot_contexts(const Snapshot *snapshot)
+{
+    return snapshot->contexts;
 }
 
 const uint32_t *snapshot_history(const Snapshot *snapshot, uint32_t user, uint32_t *n)

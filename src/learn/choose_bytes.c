@@ -1,6 +1,7 @@
 /* What a choice takes of memory: the largest of its fits, and what is judged beside it; or what
  * stays of a fit, and what is told beside that. */
 #include "learn/choose.h"
+#include "learn/contexts.h"
 #include "learn/levels.h"
 #include "learn/relations.h"
 
@@ -51,7 +52,8 @@ static uint64_t telling_bytes(const FitSize *size)
 {
     uint64_t levels = levels_bytes(size);
     uint64_t relations = relations_bytes(size->rows, size->n_items, size->threads);
-    return MAX(levels, relations) + most_bytes(kept_bytes, size);
+    uint64_t beside = MAX(MAX(levels, relations), contexts_bytes(size));
+    return beside + most_bytes(kept_bytes, size);
 }
 
 static uint64_t peak_bytes(const FitSize *size, bool needed)

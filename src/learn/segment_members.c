@@ -87,17 +87,24 @@ void segments_free(Segments *segments)
     g_free(segments);
 }
 
+uint32_t segments_of_cell(const SegmentColumn *from, uint32_t user, uint32_t max, uint32_t *values)
+{
+    uint32_t n_values, n = 0;
+    const uint32_t *cell = column_values(from->column, user, &n_values);
+    for (uint32_t v = 0; v < n_values && n < max; v++) {
+        if (from->segment[cell[v]] > 0)
+            values[n++] = cell[v];
+    }
+    return n;
+}
+
 /* Adds those of one cell to the n before, each with its part of 1; how many there are then. */
 static uint32_t add_cell(const SegmentColumn *from, uint32_t user, uint32_t n, Scored *out)
 {
-    uint32_t n_values, first = n;
-    const uint32_t *values = column_values(from->column, user, &n_values);
-    for (uint32_t v = 0; v < n_values && n < MEMBERSHIPS_MAX; v++) {
-        if (from->segment[values[v]] > 0)
-            out[n++].index = from->segment[values[v]];
-    }
-    for (uint32_t e = first; e < n; e++)
-        out[e].score = 1.0f / (float)(n - first);
+    uint32_t values[MEMBERSHIPS_MAX];
+    uint32_t n_values = segments_of_cell(from, user, MEMBERSHIPS_MAX - n, values);
+    for (uint32_t v = 0; v < n_values; v++)
+        out[n++] = (Scored){from->segment[values[v]], 1.0f / (float)n_values};
     return n;
 }
 

@@ -35,4 +35,8 @@ void segments_free(Segments *segments);
  * how much each counts: every column the same, 1 together. Returns how many; 0: everybody alone. */
 uint32_t segments_of(const Segments *segments, uint32_t user, Scored *out);
 
+/* Numbers of the first values of a user's cell that are segments, at most `max`. Returns how many.
+ */
+uint32_t segments_of_cell(const SegmentColumn *from, uint32_t user, uint32_t max, uint32_t *values);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Segments, segments_free)

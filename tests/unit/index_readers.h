@@ -35,6 +35,18 @@ static inline void touch_items(const Snapshot *snapshot, const uint32_t *items, 
         touch_id(snapshot_items(snapshot), items[i]);
 }
 
+static inline void touch_context(const Snapshot *snapshot, uint32_t user)
+{
+    const Attributes *contexts = snapshot_contexts(snapshot);
+    uint32_t context = snapshot_context(snapshot, user);
+    for (size_t c = 0; context != IDS_NONE && c < contexts->n_columns; c++) {
+        uint32_t n;
+        const uint32_t *values = column_values(&contexts->columns[c], context, &n);
+        for (uint32_t v = 0; v < n; v++)
+            touch_id(contexts->columns[c].values, values[v]);
+    }
+}
+
 static inline void touch_user(const Snapshot *snapshot, uint32_t user)
 {
     static const uint32_t excluded[] = {0, 2, IDS_NONE};
@@ -42,6 +54,7 @@ static inline void touch_user(const Snapshot *snapshot, uint32_t user)
     touch_list(snapshot, list, recommend_user(snapshot, user, RECOMMEND_MAX, NULL, 0, list));
     touch_list(snapshot, list, recommend_user(snapshot, user, 10, excluded, 3, list));
     touch_list(snapshot, list, recommend_personal(snapshot, user, RECOMMEND_MAX, list));
+    touch_context(snapshot, user);
     uint32_t n;
     const uint32_t *items = snapshot_history(snapshot, user, &n);
     touch_items(snapshot, items, n);
