@@ -196,6 +196,17 @@ static void the_file_does_not_depend_on_the_number_of_threads(void **state)
     assert_memory_equal(one, many, one_length);
 }
 
+static void where_nothing_can_be_recommended_contexts_are_empty(void **state)
+{
+    g_autoptr(Shop) shop = context_shop(SMALL);
+    scope_free(shop->scope);
+    shop->scope = scope_new(shop->view, shop_day(5000), NULL);
+    g_autoptr(Snapshot) snapshot = shop_snapshot(shop, PURCHASED_EXCLUDE, 0);
+    touch_all(snapshot);
+    for (uint32_t user = 0; user < CONTEXT_USERS; user++)
+        expect_list(snapshot, user, "");
+}
+
 /* Every seventh byte: the whole file is gone through with a smaller shop. */
 static void damaged_contexts_are_refused_or_lead_nowhere(void **state)
 {
@@ -233,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_shop_that_knows_nothing_of_its_users_has_no_contexts),
         cmocka_unit_test(f5_columns_mapped_anew_leave_contexts_as_they_are),
         cmocka_unit_test(the_file_does_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(where_nothing_can_be_recommended_contexts_are_empty),
         cmocka_unit_test(damaged_contexts_are_refused_or_lead_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

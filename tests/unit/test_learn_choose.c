@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "learn/choose.h"
+#include "learn/contexts.h"
 #include "learn/levels.h"
 #include "learn/relations.h"
 
@@ -293,6 +294,19 @@ static void needed_bytes_hold_the_levels_and_relations(void **state)
     assert_true(choose_spare_bytes(&size) < all);
 }
 
+/* F7: so are the contexts of users, most of whom never bought. */
+static void needed_bytes_hold_the_contexts(void **state)
+{
+    FitSize size = {.rows = 10000, .n_users = 20000000, .n_items = 1000, .threads = 2};
+    size_t n;
+    const Learner *const *learners = learners_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        const Learner *one = learners[i];
+        uint64_t kept = one->kept_bytes ? one->kept_bytes(&size) : one->fit_bytes(&size);
+        assert_true(choose_bytes(&size) > contexts_bytes(&size) + kept);
+    }
+}
+
 /* F4, F7: event types widen what the ranker learns from. */
 static void needed_bytes_grow_with_the_event_types(void **state)
 {
@@ -329,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_shop_without_a_purchase_is_refused),
         cmocka_unit_test(choosing_stops_when_cancelled),
         cmocka_unit_test(progress_never_goes_back),
+        cmocka_unit_test(needed_bytes_hold_the_contexts),
         cmocka_unit_test(needed_bytes_grow_with_the_event_types),
         cmocka_unit_test(needed_bytes_grow_with_the_data),
         cmocka_unit_test(needed_bytes_hold_the_levels_and_relations),

@@ -1,7 +1,6 @@
 /* What is known of users who have no list of their own. */
 #include "users_shop.h"
 
-#include "learn/choose.h"
 #include "learn/contexts.h"
 
 #define BUYERS 240u
@@ -240,7 +239,6 @@ static void f7_their_memory_is_counted(void **state)
     FitSize more = size;
     more.n_users += 1000000;
     assert_true(contexts_bytes(&more) >= contexts_bytes(&size) + 8 * 1000000);
-    assert_true(choose_bytes(&size) > contexts_bytes(&size));
 }
 
 int main(void)
