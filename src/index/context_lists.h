@@ -22,7 +22,7 @@ ContextLists *context_lists_new(const Dataset *view, const Scope *scope,
                                 const BuildOptions *options, GError **error);
 void context_lists_free(ContextLists *lists);
 
-/* Gives each user with a context the row of it after the n_rows that users of their own have. */
+/* Gives each user with a context its row: after the n_rows of predictable users. */
 void context_lists_place(const ContextLists *lists, uint32_t *row, uint32_t n_rows);
 
 /* The sections "contexts.…"; none where there are no contexts. */

@@ -9,16 +9,19 @@
  *   lists.count, .item, .score,     per row: how many, and `stride` places of item, score and
  *   .probability                    probability (0 where it is not known)
  *   popular.item, popular.weight    predictable items by decayed purchases; the weight of every one
- *   contexts.count, .item, .score   per context: how many, and as many places as of popular.item,
- * at most CONTEXT_LIST_MAX; absent where no user needs one contexts.…                      what is
- * known of its users (data/attributes), a row per context history.start, .item            per user:
- * distinct items, newest first history.banned                  per user: how many of them, from the
- * newest, the purchased-items rule keeps out of lists banned.item                     those,
- * ascending, at the places of history.start products.…                      mapped columns
- * (data/attributes) inverted.<column>.start, .item  per value of a column: predictable items, most
- * popular first learner.…                       the learner's own calibration.… from its scores to
- * probabilities; absent when little is known levels.…                        chances of values of
- * columns; absent when little is known
+ *   contexts.count, .item, .score   per context: how many, and so many places of item and score as
+ *                                   popular.item has, at most CONTEXT_LIST_MAX; absent where no
+ *                                   user needs one
+ *   contexts.…                      what is known of its users (data/attributes): a row per context
+ *   history.start, .item            per user: distinct items, newest first
+ *   history.banned                  per user: how many of them, from the newest, the
+ *                                   purchased-items rule keeps out of lists
+ *   banned.item                     those, ascending, at the places of history.start
+ *   products.…                      mapped columns (data/attributes)
+ *   inverted.<column>.start, .item  per value of a column: predictable items, most popular first
+ *   learner.…                       the learner's own
+ *   calibration.…                   from its scores to probabilities; absent when little is known
+ *   levels.…                        chances of values of columns; absent when little is known
  */
 #pragma once
 
