@@ -1,5 +1,6 @@
 /* Builds the parts in order, runs them, stops them in reverse. One sub-command, one function. */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@
 #define DEFAULT_CONFIG "/etc/shortlist/shortlist.ini"
 #define KEEPER_MS      2000
 #define FORGET_NS      INT64_C(3600000000000) /* between looks for what is old */
+#define LARGE_BLOCK    (4 << 20)
 
 extern char **environ;
 /* Of OpenBLAS, which Debian's cblas.h does not declare. */
@@ -73,6 +75,13 @@ static int usage(const char *text)
 {
     fprintf(stderr, "shortlistd: %s\nTry 'shortlistd --help'.\n", text);
     return 2;
+}
+
+/* Arrays of megabytes go back to the system as soon as they are freed. By itself glibc takes to
+ * keeping them, up to 32 MB each, between smaller blocks that live longer. */
+static void return_large_blocks(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 }
 
 /* The serial variant of OpenBLAS returns wrong numbers when two threads call it, and the openmp one
@@ -582,6 +591,7 @@ static int run_command(const Command *command)
 
 int main(int argc, char **argv)
 {
+    return_large_blocks();
     error_init();
     Command command = {0};
     gboolean check_config = FALSE, version = FALSE;

@@ -1,5 +1,7 @@
 #include "card.h"
 
+#include <string.h>
+
 #include "base/json.h"
 
 #define SCOPE_SAMPLES 5
@@ -16,22 +18,22 @@ static const char *policy_name(const ListRules *rules)
     }
 }
 
-static void write_data(JsonWriter *json, const Card *card)
+static void write_data(JsonWriter *json, const CardFacts *facts)
 {
     json_key(json, "data");
     json_begin_object(json);
     json_key(json, "from");
-    json_time(json, card->view->first);
+    json_time(json, facts->view->first);
     json_key(json, "to");
-    json_time(json, card->view->last);
+    json_time(json, facts->view->last);
     json_key(json, "rows");
-    json_uint(json, card->view->rows.n);
+    json_uint(json, facts->view->rows.n);
     json_key(json, "users");
-    json_uint(json, card->view->n_users);
+    json_uint(json, facts->view->n_users);
     json_key(json, "products");
-    json_uint(json, card->view->n_items);
+    json_uint(json, facts->view->n_items);
     json_key(json, "orders");
-    json_uint(json, card->view->n_orders);
+    json_uint(json, facts->view->n_orders);
     json_end_object(json);
 }
 
@@ -72,23 +74,23 @@ static void write_learned(JsonWriter *json, const char *name, double value, bool
 }
 
 /* What an event of each type beside purchases counts, and which rows of it did. */
-static void write_signals(JsonWriter *json, const Card *card)
+static void write_signals(JsonWriter *json, const CardFacts *facts)
 {
-    const SignalWeights *weights = &card->choice->signals;
+    const SignalWeights *weights = &facts->choice->signals;
     json_key(json, "signals");
     json_begin_array(json);
-    for (uint32_t s = 0; s < card->view->n_signals; s++) {
+    for (uint32_t s = 0; s < facts->view->n_signals; s++) {
         json_begin_object(json);
         json_key(json, "name");
-        json_string(json, card->view->signal_kinds[s].name);
+        json_string(json, facts->view->signal_kinds[s].name);
         json_key(json, "model");
-        json_string(json, card->prediction->models.signals[s].model);
+        json_string(json, facts->prediction->models.signals[s].model);
         json_key(json, "rows");
-        json_uint(json, card->view->signal[s]->rows.n);
+        json_uint(json, facts->view->signal[s]->rows.n);
         write_learned(json, "weight", weights->weight[s], weights->weight_learned[s]);
         write_learned(json, "half_life_days", weights->half_life_days[s],
                       weights->half_life_learned[s]);
-        write_dropped(json, card->raw->signal[s], card->view->signal[s]);
+        write_dropped(json, facts->raw->signal[s], facts->view->signal[s]);
         json_end_object(json);
     }
     json_end_array(json);
@@ -119,9 +121,9 @@ static void write_left_out(JsonWriter *json, const char *rule, uint32_t count, c
     json_end_object(json);
 }
 
-static void write_scope(JsonWriter *json, const Card *card)
+static void write_scope(JsonWriter *json, const CardFacts *facts)
 {
-    const Scope *scope = card->scope;
+    const Scope *scope = facts->scope;
     json_key(json, "scope");
     json_begin_object(json);
     json_key(json, "anchor");
@@ -132,19 +134,19 @@ static void write_scope(JsonWriter *json, const Card *card)
     json_uint(json, scope->n_items);
     json_key(json, "left_out");
     json_begin_array(json);
-    write_left_out(json, "user_no_purchase", scope->users_never, card->view->users, scope->user,
+    write_left_out(json, "user_no_purchase", scope->users_never, facts->view->users, scope->user,
                    USER_NO_PURCHASE);
-    write_left_out(json, "user_no_recent_purchase", scope->users_lapsed, card->view->users,
+    write_left_out(json, "user_no_recent_purchase", scope->users_lapsed, facts->view->users,
                    scope->user, USER_NO_RECENT_PURCHASE);
     write_left_out(json, "product_no_recent_purchase", scope->items_never + scope->items_lapsed,
-                   card->view->items, scope->item, 0);
+                   facts->view->items, scope->item, 0);
     json_end_array(json);
     json_end_object(json);
 }
 
-static void write_learner(JsonWriter *json, const Card *card)
+static void write_learner(JsonWriter *json, const CardFacts *facts)
 {
-    const Learner *learner = card->fitted->learner;
+    const Learner *learner = facts->fitted->learner;
     json_key(json, "learner");
     json_begin_object(json);
     json_key(json, "name");
@@ -155,76 +157,86 @@ static void write_learner(JsonWriter *json, const Card *card)
     json_string(json, learner->paper);
     json_key(json, "parameters");
     json_begin_object(json);
-    learner->describe(card->fitted, json);
+    learner->describe(facts->fitted, json);
     json_end_object(json);
     json_end_object(json);
 }
 
-static void write_timings(JsonWriter *json, const Card *card)
+static void write_timings(JsonWriter *json, const CardCourse *course)
 {
     json_key(json, "timings");
     json_begin_object(json);
-    for (size_t i = 0; i < card->n_timings; i++) {
-        json_key(json, card->timings[i].stage);
-        json_number(json, card->timings[i].seconds);
+    for (size_t i = 0; i < course->n_timings; i++) {
+        json_key(json, course->timings[i].stage);
+        json_number(json, course->timings[i].seconds);
     }
     json_end_object(json);
     json_key(json, "peak_memory_bytes");
-    json_uint(json, card->peak->most);
+    json_uint(json, course->peak->most);
 }
 
 /* What was estimated before the start, beside what it took. */
-static void write_estimate(JsonWriter *json, const Card *card)
+static void write_estimate(JsonWriter *json, const CardCourse *course)
 {
-    if (!card->estimate)
+    if (!course->estimate)
         return;
     json_key(json, "estimate");
     json_begin_object(json);
     json_key(json, "seconds");
-    json_number(json, card->estimate->seconds);
+    json_number(json, course->estimate->seconds);
     json_key(json, "actual_seconds");
-    json_number(json, card->seconds);
+    json_number(json, course->seconds);
     json_key(json, "memory_bytes");
-    json_uint(json, card->estimate->memory_bytes);
+    json_uint(json, course->estimate->memory_bytes);
     json_key(json, "actual_memory_bytes");
-    json_uint(json, card->peak->most);
+    json_uint(json, course->peak->most);
     json_key(json, "memory_bytes_before");
-    json_uint(json, card->peak->before);
+    json_uint(json, course->peak->before);
     json_key(json, "basis");
-    json_string(json, card->estimate->basis);
+    json_string(json, course->estimate->basis);
     json_end_object(json);
 }
 
-char *card_write(const Card *card)
+char *card_facts(const CardFacts *facts)
+{
+    g_auto(Buffer) text;
+    buffer_init(&text);
+    JsonWriter json;
+    json_writer_init(&json, &text);
+    json_key(&json, "prediction");
+    json_string(&json, facts->prediction->id);
+    json_key(&json, "version");
+    json_int(&json, facts->job->version);
+    json_key(&json, "job");
+    json_string(&json, facts->job->id);
+    json_key(&json, "built_at");
+    json_time(&json, facts->built_at);
+    json_key(&json, "n");
+    json_int(&json, facts->prediction->n);
+    json_key(&json, "horizon_days");
+    json_int(&json, facts->prediction->horizon_days);
+    json_key(&json, "seed");
+    json_uint(&json, facts->seed);
+    json_key(&json, "purchased_items");
+    json_string(&json, policy_name(&facts->choice->rules));
+    write_data(&json, facts);
+    write_scope(&json, facts);
+    write_dropped(&json, facts->raw, facts->view);
+    write_signals(&json, facts);
+    write_learner(&json, facts);
+    return g_strdup(buffer_text(&text));
+}
+
+char *card_write(const char *facts, const CardCourse *course)
 {
     g_auto(Buffer) text;
     buffer_init(&text);
     JsonWriter json;
     json_writer_init(&json, &text);
     json_begin_object(&json);
-    json_key(&json, "prediction");
-    json_string(&json, card->prediction->id);
-    json_key(&json, "version");
-    json_int(&json, card->job->version);
-    json_key(&json, "job");
-    json_string(&json, card->job->id);
-    json_key(&json, "built_at");
-    json_time(&json, card->built_at);
-    json_key(&json, "n");
-    json_int(&json, card->prediction->n);
-    json_key(&json, "horizon_days");
-    json_int(&json, card->prediction->horizon_days);
-    json_key(&json, "seed");
-    json_uint(&json, card->seed);
-    json_key(&json, "purchased_items");
-    json_string(&json, policy_name(&card->choice->rules));
-    write_data(&json, card);
-    write_scope(&json, card);
-    write_dropped(&json, card->raw, card->view);
-    write_signals(&json, card);
-    write_learner(&json, card);
-    write_timings(&json, card);
-    write_estimate(&json, card);
+    json_raw(&json, facts, strlen(facts));
+    write_timings(&json, course);
+    write_estimate(&json, course);
     json_end_object(&json);
     return g_strdup(buffer_text(&text));
 }

@@ -17,7 +17,8 @@ typedef struct CardTiming {
     double seconds;
 } CardTiming;
 
-typedef struct Card {
+/* What there is to tell of once a learner is fitted. */
+typedef struct CardFacts {
     const Job *job;
     const Prediction *prediction;
     const Dataset *raw;
@@ -27,12 +28,19 @@ typedef struct Card {
     const Fitted *fitted;
     uint64_t seed;
     int64_t built_at;
+} CardFacts;
+
+/* How the attempt went so far. */
+typedef struct CardCourse {
     const CardTiming *timings;
     size_t n_timings;
     const Peak *peak;
     const Estimate *estimate; /* told beside what was needed; NULL: not yet */
     double seconds;           /* since the attempt began */
-} Card;
+} CardCourse;
 
-/* A JSON object, for g_free(). */
-char *card_write(const Card *card);
+/* The facts as members of a JSON object, for g_free(): they outlive what they tell of. */
+char *card_facts(const CardFacts *facts);
+
+/* The card: a JSON object, for g_free(). */
+char *card_write(const char *facts, const CardCourse *course);

@@ -103,26 +103,31 @@ static bool stage_fit(Training *training, GError **error)
     return good;
 }
 
+static char *tell_facts(const Training *training)
+{
+    CardFacts facts = {.job = training->run->job,
+                       .prediction = training->prediction,
+                       .raw = training->raw,
+                       .view = training->view,
+                       .scope = training->scope,
+                       .choice = training->choice,
+                       .fitted = training->fitted,
+                       .seed = training->seed,
+                       .built_at = training->built_at};
+    return card_facts(&facts);
+}
+
 /* As of now: `n_timings` stages are over. What was estimated is told once the training is. */
 static void write_card(Training *training, size_t n_timings, bool is_over)
 {
     peak_look(&training->peak);
-    Card card = {.job = training->run->job,
-                 .prediction = training->prediction,
-                 .raw = training->raw,
-                 .view = training->view,
-                 .scope = training->scope,
-                 .choice = training->choice,
-                 .fitted = training->fitted,
-                 .seed = training->seed,
-                 .built_at = training->built_at,
-                 .timings = training->timings,
-                 .n_timings = n_timings,
-                 .peak = &training->peak,
-                 .estimate = is_over ? &training->estimate : NULL,
-                 .seconds = (double)(clock_ticks_ns() - training->began) / 1e9};
+    CardCourse course = {.timings = training->timings,
+                         .n_timings = n_timings,
+                         .peak = &training->peak,
+                         .estimate = is_over ? &training->estimate : NULL,
+                         .seconds = (double)(clock_ticks_ns() - training->began) / 1e9};
     g_free(training->card);
-    training->card = card_write(&card);
+    training->card = card_write(training->facts, &course);
 }
 
 static bool stage_build(Training *training, GError **error)
@@ -134,6 +139,7 @@ static bool stage_build(Training *training, GError **error)
                                    (uint32_t)job->version, (uint32_t)job->attempt, error);
     if (!training->path)
         return false;
+    training->facts = tell_facts(training);
     write_card(training, STAGE_BUILDING, false);
     BuildOptions options = {.prediction = training->prediction->id,
                             .version = (uint32_t)job->version,
@@ -152,6 +158,7 @@ static bool stage_build(Training *training, GError **error)
     if (!index_build(training->path, training->fitted, training->view, training->scope, &options,
                      error))
         return false;
+    training_forget_data(training);
     training_leave(training);
     return true;
 }

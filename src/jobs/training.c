@@ -1,6 +1,7 @@
 #include "training.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,9 +18,21 @@ void training_init(Training *training, JobRun *run, const TrainingStage *scale)
     peak_begin(&training->peak);
 }
 
+void training_forget_data(Training *training)
+{
+    g_clear_pointer(&training->fitted, fitted_free);
+    g_clear_pointer(&training->levels, levels_free);
+    g_clear_pointer(&training->shared, fit_shared_free);
+    g_clear_pointer(&training->scope, scope_free);
+    g_clear_pointer(&training->view, dataset_unref);
+    g_clear_pointer(&training->raw, dataset_unref);
+    malloc_trim(0);
+}
+
 void training_clear(Training *training)
 {
     peak_end(&training->peak);
+    training_forget_data(training);
     estimate_clear(&training->estimate);
     prediction_free(training->prediction);
     model_free(training->users);
@@ -28,14 +41,9 @@ void training_clear(Training *training)
     for (size_t s = 0; training->signals && training->signals[s]; s++)
         model_free(training->signals[s]);
     g_free(training->signals);
-    fitted_free(training->fitted);
-    levels_free(training->levels);
-    fit_shared_free(training->shared);
     choice_free(training->choice);
-    scope_free(training->scope);
-    dataset_unref(training->view);
-    dataset_unref(training->raw);
     g_free(training->path);
+    g_free(training->facts);
     g_free(training->card);
     g_free(training->details);
 }

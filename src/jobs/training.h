@@ -51,7 +51,7 @@ typedef struct Training {
     FitShared *shared;
     Fitted *fitted;
     Levels *levels;
-    char *path, *card, *details;
+    char *path, *facts, *card, *details; /* facts: of the card */
     int64_t built_at;
     size_t stage;
     int64_t stage_began;
@@ -61,6 +61,9 @@ typedef struct Training {
 /* `scale` outlives the training. For training_clear(). */
 void training_init(Training *training, JobRun *run, const TrainingStage *scale);
 void training_clear(Training *training);
+/* Lets go of the data and of what was learned from it, and gives the memory back: all that is
+ * served is in a file by then, and read again from there. The choice stays. */
+void training_forget_data(Training *training);
 
 /* Takes the configuration from the job's parameters. ERR_INVALID when it can no longer be read. */
 bool training_configure(Training *training, const cJSON *params, GError **error);
