@@ -8,6 +8,7 @@
 #include "mapped.h"
 #include "served.h"
 #include "state.h"
+#include "store/keys.h"
 
 #define HISTORY_MAX    100
 #define SCORE_DECIMALS 6
@@ -230,6 +231,13 @@ static bool has_source(const Recommendation *list, size_t n, ItemSource source)
     return false;
 }
 
+/* A storefront's answers may be handed on to a browser: what the shop knows of a person is none of
+ * the page's business. */
+static bool may_see_context(const Request *request)
+{
+    return request_scopes(request) & (KEY_ADMIN | KEY_MARKETER);
+}
+
 /* By what of the user's columns the items were found that are popular in context. */
 static void write_context(const Snapshot *snapshot, uint32_t user, JsonWriter *json)
 {
@@ -283,7 +291,7 @@ HANDLER(users_recommend)
     Recommendation list[RECOMMEND_MAX];
     size_t n = recommend_user(snapshot, user, ask.n, ask.excluded, ask.n_excluded, list);
     write_flags(snapshot, user, has_source(list, n, SOURCE_PERSONAL), json);
-    if (has_source(list, n, SOURCE_POPULAR_SEGMENT))
+    if (has_source(list, n, SOURCE_POPULAR_SEGMENT) && may_see_context(request))
         write_context(snapshot, user, json);
     write_items(snapshot, list, n, &ask.mapped, json);
     json_end_object(json);

@@ -111,7 +111,7 @@ static bool run_transaction(PGconn *connection, StateWork work, void *context, G
     if (!begun)
         return false;
     if (!work(connection, context, error)) {
-        g_autoptr(PGresult) undone = db_query(connection, "ROLLBACK", 0, NULL, NULL);
+        PQclear(db_query(connection, "ROLLBACK", 0, NULL, NULL));
         return false;
     }
     g_autoptr(PGresult) done = db_query(connection, "COMMIT", 0, NULL, error);

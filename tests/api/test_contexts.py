@@ -85,6 +85,14 @@ def test_who_never_bought_gets_the_best_sellers_of_the_country(andes, user, firs
     assert [item["probability"] for item in answer["items"]] == [None] * 5
 
 
+def test_a_storefront_is_not_told_what_is_known_of_a_customer(andes):
+    """F26, F47: the products are the same, the values behind them stay with the marketers."""
+    key = andes.api.post("/v1/keys", {"name": "page", "scopes": ["storefront"]}).json()["key"]
+    seen = andes.api.with_key(key).get(f"{ANDES}/users/cold-chile/recommendations").json()
+    told = recommend(andes, "cold-chile")
+    assert seen["items"] == told["items"] and "context" not in seen and "context" in told
+
+
 @pytest.mark.parametrize("user", ["nobody", "cold-somewhere", "cold-elsewhere"])
 def test_who_is_unknown_or_of_no_known_country_gets_what_everybody_buys(andes, user):
     """F26: as before there were contexts; a country where nobody bought tells nothing."""
