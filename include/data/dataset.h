@@ -189,6 +189,18 @@ Dataset *dataset_as_of(const Dataset *raw, int64_t until, GError **error);
 Dataset *dataset_grouped(const Dataset *raw, const ItemGroups *groups, Ids *takes_names,
                          GError **error);
 
+/* Whether a row is no return. */
+bool dataset_has_purchase(const Dataset *dataset);
+
+/* *repeats: whether anybody bought a product at two different times. Of a netted view.
+ * ERR_NO_MEMORY. */
+bool dataset_has_repeats(const Dataset *view, bool *repeats, GError **error);
+
+/* Whether row r is of a later visit than row r - 1, of the same user: of another order, or on
+ * another day where one of them names none. Rows of one moment, among which those of two orders
+ * alternate, are one visit. */
+bool interactions_begin_visit(const Interactions *rows, uint64_t r);
+
 /* Thread-safe. */
 Dataset *dataset_ref(Dataset *dataset);
 void dataset_unref(Dataset *dataset);

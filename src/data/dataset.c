@@ -3,6 +3,7 @@
 #include "dataset_owner.h"
 #include "drops.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 typedef struct DatasetOwner {
@@ -139,4 +140,43 @@ uint64_t dataset_bytes(const Dataset *dataset)
         bytes += rows_bytes(dataset->signal[s]);
     return bytes + ids_bytes(dataset->users) + ids_bytes(dataset->items) +
            attributes_bytes(dataset->item_attributes) + attributes_bytes(dataset->user_attributes);
+}
+
+bool dataset_has_purchase(const Dataset *dataset)
+{
+    for (uint64_t r = 0; r < dataset->rows.n; r++) {
+        if (dataset->rows.quantity[r] > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Rows of a user ascend in time. */
+bool dataset_has_repeats(const Dataset *view, bool *repeats, GError **error)
+{
+    g_autofree uint32_t *user_of = g_try_new0(uint32_t, MAX(view->n_items, 1));
+    g_autofree int64_t *time_of = g_try_new(int64_t, MAX(view->n_items, 1));
+    if (!user_of || !time_of) {
+        error_set(error, ERR_NO_MEMORY, "no memory to look for repeats of %u products",
+                  view->n_items);
+        return false;
+    }
+    *repeats = false;
+    for (uint64_t r = 0; r < view->rows.n && !*repeats; r++) {
+        uint32_t item = view->rows.item[r], user = view->rows.user[r];
+        *repeats = user_of[item] == user + 1 && time_of[item] != view->rows.time[r];
+        user_of[item] = user + 1;
+        time_of[item] = view->rows.time[r];
+    }
+    return true;
+}
+
+bool interactions_begin_visit(const Interactions *rows, uint64_t r)
+{
+    if (rows->time[r] == rows->time[r - 1])
+        return false;
+    bool has_orders = rows->order && rows->order[r] != IDS_NONE && rows->order[r - 1] != IDS_NONE;
+    if (has_orders)
+        return rows->order[r] != rows->order[r - 1];
+    return rows->time[r] / US_PER_DAY != rows->time[r - 1] / US_PER_DAY;
 }

@@ -387,32 +387,12 @@ static void pick_measured(Chooser *chooser, QualityReport *report)
         difference(chooser, report->chosen->test_any, report->popularity->test_any);
 }
 
-/* Whether anybody bought a product at two different times. Rows of a user ascend in time. */
-static bool has_repeats(const Dataset *view, bool *repeats, GError **error)
-{
-    g_autofree uint32_t *user_of = g_try_new0(uint32_t, MAX(view->n_items, 1));
-    g_autofree int64_t *time_of = g_try_new(int64_t, MAX(view->n_items, 1));
-    if (!user_of || !time_of) {
-        error_set(error, ERR_NO_MEMORY, "no memory to look for repeats of %u products",
-                  view->n_items);
-        return false;
-    }
-    *repeats = false;
-    for (uint64_t r = 0; r < view->rows.n && !*repeats; r++) {
-        uint32_t item = view->rows.item[r], user = view->rows.user[r];
-        *repeats = user_of[item] == user + 1 && time_of[item] != view->rows.time[r];
-        user_of[item] = user + 1;
-        time_of[item] = view->rows.time[r];
-    }
-    return true;
-}
-
 /* Without a holdout: personal frequency where people repeat themselves, else popularity. */
 static bool pick_unmeasured(Chooser *chooser, QualityReport *report, GError **error)
 {
     g_autoptr(Dataset) view = dataset_before(chooser->raw, INT64_MAX, error);
     bool repeats;
-    if (!view || !has_repeats(view, &repeats, error))
+    if (!view || !dataset_has_repeats(view, &repeats, error))
         return false;
     report->chosen = repeats ? find_candidate(chooser, "repeat") : report->popularity;
     report->best_baseline = report->chosen;
@@ -434,15 +414,6 @@ static bool pick_unmeasured(Chooser *chooser, QualityReport *report, GError **er
         g_clear_pointer(&candidate->test_new, evaluation_free);
     }
     return true;
-}
-
-static bool has_purchase(const Dataset *raw)
-{
-    for (uint64_t r = 0; r < raw->rows.n; r++) {
-        if (raw->rows.quantity[r] > 0)
-            return true;
-    }
-    return false;
 }
 
 static void chooser_init(Chooser *chooser, const Dataset *raw, const ChooseOptions *options)
@@ -481,7 +452,7 @@ static Choice *choice_new(Chooser *chooser, QualityReport *report, GError **erro
 
 Choice *choose_learner(const Dataset *raw, const ChooseOptions *options, GError **error)
 {
-    if (!has_purchase(raw)) {
+    if (!dataset_has_purchase(raw)) {
         error_set(error, ERR_INVALID,
                   "there is no purchase to learn from: no row of the events has a known user, a "
                   "known product, a time in the training period and a quantity above 0");

@@ -16,15 +16,6 @@ static void find_days(const Dataset *view, int64_t as_of, float *days)
         days[r] = (float)((double)(as_of - view->rows.time[r]) / (double)US_PER_DAY);
 }
 
-static bool is_new_visit(const Interactions *rows, uint64_t r)
-{
-    if (rows->time[r] == rows->time[r - 1])
-        return false;
-    if (rows->order && rows->order[r] != IDS_NONE)
-        return rows->order[r] != rows->order[r - 1];
-    return rows->time[r] / US_PER_DAY != rows->time[r - 1] / US_PER_DAY;
-}
-
 /* Numbers the visits of each user from 0. */
 static void find_visits(const Dataset *view, uint32_t *visit)
 {
@@ -33,7 +24,7 @@ static void find_visits(const Dataset *view, uint32_t *visit)
         if (begin < end)
             visit[begin] = 0;
         for (uint64_t r = begin + 1; r < end; r++)
-            visit[r] = visit[r - 1] + is_new_visit(&view->rows, r);
+            visit[r] = visit[r - 1] + interactions_begin_visit(&view->rows, r);
     }
 }
 

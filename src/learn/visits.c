@@ -1,16 +1,6 @@
 #include "visits.h"
 
-#include "base/clock.h"
 #include "base/error.h"
-
-/* Rows of one moment are one visit unless both name their orders. */
-static bool is_new_visit(const Interactions *rows, uint64_t r)
-{
-    bool has_orders = rows->order && rows->order[r] != IDS_NONE && rows->order[r - 1] != IDS_NONE;
-    if (has_orders)
-        return rows->order[r] != rows->order[r - 1];
-    return rows->time[r] / US_PER_DAY != rows->time[r - 1] / US_PER_DAY;
-}
 
 /* Fills visit[r] for every row; how many visits. */
 static uint32_t number_visits(const Dataset *view, uint32_t *visit, uint64_t *first)
@@ -19,7 +9,7 @@ static uint32_t number_visits(const Dataset *view, uint32_t *visit, uint64_t *fi
     for (uint32_t user = 0; user < view->n_users; user++) {
         uint64_t begin = view->user_start[user], end = view->user_start[user + (size_t)1];
         for (uint64_t r = begin; r < end; r++) {
-            n += r == begin || is_new_visit(&view->rows, r);
+            n += r == begin || interactions_begin_visit(&view->rows, r);
             visit[r] = n - 1;
         }
         first[user + (size_t)1] = n;

@@ -395,6 +395,60 @@ static void finishing_can_be_cancelled(void **state)
     expect_error(error, ERR_CANCELLED);
 }
 
+/* One letter a row: b where a visit begins. */
+static void expect_visits(const Row *rows, size_t n, const char *expected)
+{
+    g_autoptr(Dataset) dataset = rows_dataset(1, 10, rows, n);
+    g_autofree char *found = g_strnfill(n, '.');
+    found[0] = 'b';
+    for (size_t r = 1; r < n; r++)
+        found[r] = interactions_begin_visit(&dataset->rows, r) ? 'b' : '.';
+    assert_string_equal(found, expected);
+}
+
+static void a_visit_is_an_order_or_a_day_where_orders_are_unknown(void **state)
+{
+    const Row orders[] = {{0, 1, 1.1, 1, 1, 1},
+                          {0, 2, 1.1, 1, 1, 1},
+                          {0, 1, 1.2, 1, 2, 1},
+                          {0, 3, 2.5, 1, 2, 1},
+                          {0, 4, 2.6, 1, 3, 1}};
+    expect_visits(orders, G_N_ELEMENTS(orders), "b.b.b");
+    const Row days[] = {{0, 1, 1.1, 1, NO_ORDER, 1},
+                        {0, 2, 1.2, 1, 7, 1},
+                        {0, 3, 2.1, 1, NO_ORDER, 1},
+                        {0, 4, 2.9, 1, NO_ORDER, 1}};
+    expect_visits(days, G_N_ELEMENTS(days), "b.b.");
+}
+
+/* Rows of one moment are ordered by item, so those of two orders alternate. */
+static void two_orders_of_one_moment_are_one_visit(void **state)
+{
+    const Row rows[] = {{0, 1, 1, 1, 1, 1},
+                        {0, 2, 1, 1, 2, 1},
+                        {0, 3, 1, 1, 1, 1},
+                        {0, 4, 1, 1, 2, 1},
+                        {0, 1, 3, 1, 3, 1}};
+    expect_visits(rows, G_N_ELEMENTS(rows), "b...b");
+}
+
+static bool repeats(const Row *rows, size_t n)
+{
+    g_autoptr(Dataset) dataset = rows_dataset(2, 10, rows, n);
+    bool found = false;
+    assert_true(dataset_has_repeats(dataset, &found, NULL));
+    return found;
+}
+
+static void a_repeat_is_the_same_user_product_and_another_time(void **state)
+{
+    const Row once[] = {
+        {0, 1, 1, 1, 1, 1}, {0, 1, 1, 2, 2, 1}, {0, 2, 2, 1, 3, 1}, {1, 1, 5, 1, 4, 1}};
+    assert_false(repeats(once, G_N_ELEMENTS(once)));
+    const Row again[] = {{0, 1, 1, 1, 1, 1}, {0, 2, 2, 1, 2, 1}, {0, 1, 3, 1, 3, 1}};
+    assert_true(repeats(again, G_N_ELEMENTS(again)));
+}
+
 int main(void)
 {
     error_init();
@@ -417,6 +471,9 @@ int main(void)
         cmocka_unit_test(attributes_come_along_with_their_rows),
         cmocka_unit_test(a_view_outlives_its_raw_data_set),
         cmocka_unit_test(finishing_can_be_cancelled),
+        cmocka_unit_test(a_visit_is_an_order_or_a_day_where_orders_are_unknown),
+        cmocka_unit_test(two_orders_of_one_moment_are_one_visit),
+        cmocka_unit_test(a_repeat_is_the_same_user_product_and_another_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
