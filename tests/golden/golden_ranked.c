@@ -6,9 +6,10 @@
  * Prints NDCG@10 over products of any kind and over new ones; for the best sellers, how well
  * all predictable users are ordered by who buys (AUC, and the share of the buyers in the first
  * 1, 5, 10 and 20 %); and the probabilities, by curves fitted on the window before, against what
- * was bought. Best sellers are those of the weeks before. Ends with status 1 when a figure falls
- * below what was reached by more than another seed explains, or a probability is off by more than
- * is promised. */
+ * was bought. Audiences are judged twice: of the best sellers of the weeks before, whose buyers
+ * change with the season, and of those of all time. Ends with status 1 when a figure falls below
+ * what was reached by more than another seed explains, or a probability is off by more than is
+ * promised. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,9 @@ extern const Learner learner_ranked;
 #define NDCG_NEW     0.156
 /* Reached so far; below the mark of .875. */
 #define AUC_KNOWN    0.865
+/* Half-lives by which best sellers are told, in days. */
+#define WEEKS        20
+#define ALL_TIME     0 /* plain counts */
 /* Expected to actual, either way. */
 #define RATIO_MAX    1.15
 #define ECE_MAX      0.03
@@ -149,11 +153,12 @@ static AudienceFigures judge_audience(const Window *window, const float *scores,
     return figures;
 }
 
-/* Of the weeks before the window, as decayed counts say. */
-static uint32_t best_sellers(const Window *window, Scored *best)
+/* By lines that fade with this half-life. */
+static uint32_t best_sellers(const Window *window, double half_life_days, Scored *best)
 {
     g_autofree float *sold = g_new0(float, window->view->n_items);
-    g_autoptr(Csr) counts = decayed_counts(window->view, window->scope->anchor, 20, NULL);
+    g_autoptr(Csr) counts =
+        decayed_counts(window->view, window->scope->anchor, half_life_days, NULL);
     Scored work[2 * BEST_SELLERS];
     for (uint64_t e = 0; e < counts->start[counts->rows]; e++)
         sold[counts->column[e]] += counts->value[e];
@@ -167,10 +172,11 @@ static void add_figures(AudienceFigures *sum, const AudienceFigures *one)
         sum->captured[s] += one->captured[s] / BEST_SELLERS;
 }
 
-static bool report_audiences(const Fitted *fitted, const Window *window)
+static double report_audiences(const Fitted *fitted, const Window *window, const char *what,
+                               double half_life_days)
 {
     Scored best[BEST_SELLERS];
-    uint32_t n = best_sellers(window, best);
+    uint32_t n = best_sellers(window, half_life_days, best);
     g_autofree float *scores = g_new(float, fitted->n_users);
     AudienceFigures mean = {0};
     for (uint32_t i = 0; i < n; i++) {
@@ -179,10 +185,10 @@ static bool report_audiences(const Fitted *fitted, const Window *window)
         AudienceFigures figures = judge_audience(window, scores, best[i].index);
         add_figures(&mean, &figures);
     }
-    printf("audiences: AUC %.4f (to reach .875), captured in the first 1, 5, 10, 20 %%: %.3f %.3f "
-           "%.3f %.3f (.79)\n",
-           mean.auc, mean.captured[0], mean.captured[1], mean.captured[2], mean.captured[3]);
-    return mean.auc >= AUC_KNOWN - TOLERANCE;
+    printf("audiences, best sellers of %s: AUC %.4f (to reach .875), captured in the first 1, 5, "
+           "10, 20 %%: %.3f %.3f %.3f %.3f (.79)\n",
+           what, mean.auc, mean.captured[0], mean.captured[1], mean.captured[2], mean.captured[3]);
+    return mean.auc;
 }
 
 static Fitted *fit(const Dataset *raw, const Window *window, uint64_t seed, FitShared *shared)
@@ -275,7 +281,8 @@ int main(int argc, char **argv)
     puts("by probability:");
     good &= report_ndcg(fitted, &window, calibration, false) >= NDCG_ANY - TOLERANCE;
     good &= report_ndcg(fitted, &window, calibration, true) >= NDCG_NEW - TOLERANCE;
-    good &= report_audiences(fitted, &window);
+    good &= report_audiences(fitted, &window, "the weeks before", WEEKS) >= AUC_KNOWN - TOLERANCE;
+    report_audiences(fitted, &window, "all time", ALL_TIME);
     window_close(&before);
     window_close(&window);
     return good ? 0 : 1;
