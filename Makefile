@@ -159,9 +159,9 @@ quality: golden $(BUILD)/golden/ranked $(BUILD)/golden/levels $(BUILD)/golden/se
 THREADED = base_grace http_server math_parallel index_register
 tsan:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread tsan-run
-tsan-run: $(THREADED:%=$(BUILD)/unit/%) $(BUILD)/store-tests/jobs_workers
+tsan-run: $(THREADED:%=$(BUILD)/unit/%) $(BUILD)/store-tests/jobs_workers $(BUILD)/store-tests/jobs_restart
 	@set -e; for t in $(THREADED); do $(BUILD)/unit/$$t; done
-	tests/store/run $(BUILD)/store-tests/jobs_workers
+	tests/store/run $(BUILD)/store-tests/jobs_workers $(BUILD)/store-tests/jobs_restart
 
 check:
 	deploy/packages build check

@@ -1,5 +1,13 @@
 /* Worker threads that take jobs from the queue and run them, each under a lease that a heartbeat
- * thread renews. A kind of job is one row: name and function. */
+ * thread renews. A kind of job is one row: name and function.
+ *
+ * No job ever runs twice at once: it is taken from another only when its lease ran out, or when its
+ * owner is dead. Of that only the kernel's word counts: each process holds a file of its own in the
+ * data folder locked as long as it lives (src/jobs/lives.h). Whoever starts later over the same
+ * folder, on the same machine and since the same boot, and finds the lock free, ends the leases of
+ * that process at once. Where the lock can prove nothing (another machine, a copy of the folder,
+ * after a reboot) the lease alone decides. And behind both stands the attempt, which every write of
+ * a worker names. */
 #pragma once
 
 #include <stdbool.h>
@@ -44,7 +52,9 @@ typedef struct JobKind {
 
 typedef struct Workers Workers;
 
-/* Starts settings->workers threads. While PostgreSQL is away they wait and try again. */
+/* Starts settings->workers threads. Before the first of them claims anything, the leases of dead
+ * processes of settings->data_dir (which may be NULL) are ended: their jobs are taken up again,
+ * counted like those whose lease ran out. While PostgreSQL is away they wait and try again. */
 Workers *workers_start(Store *store, const Settings *settings, const JobKind *kinds, size_t n_kinds,
                        void *context);
 

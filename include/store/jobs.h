@@ -71,6 +71,11 @@ Job *jobs_cancel(Store *store, const char *id, GError **error);
  * when there is none. Jobs of one prediction never run two at once. */
 Job *jobs_claim(Store *store, const char *owner, uint32_t lease_ms, GError **error);
 
+/* Ends the leases of a life, which is what their owners begin with before a colon; only of one that
+ * is surely dead. The next claim finds and counts them like leases that ran out. *ended: how many.
+ */
+bool jobs_end_leases(Store *store, const char *life, size_t *ended, GError **error);
+
 /* What follows names owner and attempt: when the row no longer is theirs, ERR_CANCELLED ("lease
  * lost") and nothing is written. */
 /* *cancel_requested: somebody asked to stop. A lease that ran out, but that nobody took, comes

@@ -77,7 +77,7 @@ static const Setting table[] = {
     {"jobs", "training_threads", SETTING_UINT32, UNIT_NONE, AT(training_threads), 0, 256, "0", NULL,
      "cores of one training; 0: all"},
     {"jobs", "lease_ms", SETTING_UINT32, UNIT_MS, AT(lease_ms), 500, 60 * MINUTES, "60s", NULL,
-     "a job whose worker is silent for so long is taken over"},
+     "a job whose worker is silent for so long is taken over; a restart here does so at once"},
     {"jobs", "poll_ms", SETTING_UINT32, UNIT_MS, AT(poll_ms), 50, 10 * MINUTES, "2s", NULL,
      "slow poll of the queue, behind its notifications"},
     {"jobs", "memory_budget", SETTING_UINT64, UNIT_BYTES, AT(memory_budget), 0, UINT64_C(1) << 50, "0", NULL,

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "lives.h"
 #include "slot.h"
 
 #define BACKOFF_MIN_MS  250
@@ -42,6 +43,8 @@ struct Workers {
     Worker *list;
     unsigned n;
     pthread_t heartbeat, watch;
+    pthread_mutex_t burial; /* guards the dead among them */
+    Lives *lives;
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* busy or resting did */
     unsigned busy;
@@ -200,13 +203,40 @@ static void run_job(Worker *worker, const Job *job, int64_t claimed_ns)
     count_busy(workers, -1);
 }
 
+/* What processes of this data folder ran that are dead need not wait for its leases to run out. */
+static bool end_dead_leases(Workers *workers, GError **error)
+{
+    bool ended = true;
+    const char *dead;
+    pthread_mutex_lock(&workers->burial);
+    while (ended && (dead = lives_dead(workers->lives))) {
+        size_t n = 0;
+        ended = jobs_end_leases(workers->store, dead, &n, error);
+        if (n > 0)
+            log_event(LOG_INFO, "jobs of a process that died are taken up again", "jobs",
+                      LOG_INT((int64_t)n), NULL);
+        if (ended)
+            lives_bury(workers->lives);
+    }
+    pthread_mutex_unlock(&workers->burial);
+    return ended;
+}
+
+static Job *claim(Worker *worker, GError **error)
+{
+    Workers *workers = worker->workers;
+    return end_dead_leases(workers, error)
+               ? jobs_claim(workers->store, worker->owner, workers->lease_ms, error)
+               : NULL;
+}
+
 /* One look at the queue. *backoff_ms: 0 while PostgreSQL answers. */
 static void take_turn(Worker *worker, JobsListener *listener, int *backoff_ms)
 {
     Workers *workers = worker->workers;
     g_autoptr(GError) failure = NULL;
     int64_t asked_ns = clock_ticks_ns();
-    g_autoptr(Job) job = jobs_claim(workers->store, worker->owner, workers->lease_ms, &failure);
+    g_autoptr(Job) job = claim(worker, &failure);
     if (failure) {
         if (*backoff_ms == 0)
             log_failure("the job queue does not answer", failure);
@@ -288,10 +318,9 @@ static void init_condition(pthread_cond_t *condition)
 }
 
 /* No two threads of any daemon on any machine have the same. */
-static char *make_owner(unsigned index)
+static char *make_owner(const Lives *lives, unsigned index)
 {
-    g_autofree char *random = g_uuid_string_random();
-    return g_strdup_printf("%s:%d:%.8s:%u", g_get_host_name(), (int)getpid(), random, index);
+    return g_strdup_printf("%s:%s:%d:%u", lives_id(lives), g_get_host_name(), (int)getpid(), index);
 }
 
 Workers *workers_start(Store *store, const Settings *settings, const JobKind *kinds, size_t n_kinds,
@@ -308,11 +337,14 @@ Workers *workers_start(Store *store, const Settings *settings, const JobKind *ki
     workers->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     workers->n = settings->workers;
     workers->list = g_new0(Worker, workers->n);
+    /* Who runs no jobs has none to give up, and no business with those of others. */
+    workers->lives = lives_begin(workers->n > 0 ? settings->data_dir : NULL);
+    pthread_mutex_init(&workers->burial, NULL);
     pthread_mutex_init(&workers->lock, NULL);
     init_condition(&workers->changed);
     for (unsigned i = 0; i < workers->n; i++) {
         workers->list[i].workers = workers;
-        workers->list[i].owner = make_owner(i);
+        workers->list[i].owner = make_owner(workers->lives, i);
         slot_init(&workers->list[i].slot, store, workers->lease_ms);
     }
     start_thread(&workers->heartbeat, "job-heartbeat", beat, workers);
@@ -350,6 +382,8 @@ void workers_stop(Workers *workers)
     close(workers->stop_fd);
     pthread_cond_destroy(&workers->changed);
     pthread_mutex_destroy(&workers->lock);
+    pthread_mutex_destroy(&workers->burial);
+    lives_end(workers->lives);
     g_free(workers->list);
     g_free(workers);
 }

@@ -240,6 +240,20 @@ Job *jobs_claim(Store *store, const char *owner, uint32_t lease_ms, GError **err
     return NULL;
 }
 
+bool jobs_end_leases(Store *store, const char *life, size_t *ended, GError **error)
+{
+    static const char sql[] =
+        "WITH ended AS (UPDATE job SET lease_until = now() WHERE state = 'running' "
+        "AND lease_until > now() AND starts_with(owner, $1::text || ':') RETURNING id) "
+        "SELECT " NOTIFY " FROM ended";
+    *ended = 0;
+    g_autoptr(PGresult) result = state_query(store, sql, 1, &life, error);
+    if (!result)
+        return false;
+    *ended = (size_t)PQntuples(result);
+    return true;
+}
+
 static void set_lost(const Job *job, GError **error)
 {
     error_set(error, ERR_CANCELLED, "the lease of job \"%s\", attempt %d, was lost", job->id,

@@ -120,15 +120,47 @@ def has_gone(stage, state, log_before, files_before):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_daemon_runs_the_job_to_its_end_once(stage, standing, worker, desk):
-    """F17: kill -9 in any stage; restarted, the job ends as one version, and nothing is left over."""
+    """F17: kill -9 in any stage; restarted, the job is taken up at once, long before its lease would
+    run out, ends as one version, and nothing is left over."""
     with standing(stage) as (job, state):
         before = state.pointer()
         worker.kill()
+        state.stored("UPDATE {}.job SET lease_until = now() + interval '10 minutes'"
+                     f" WHERE id = '{job}'")
     worker.start()
     ended = end_of(desk, job)
     assert ended["state"] == "succeeded" and ended["attempt"] == 2, ended
     assert state.check_whole() == ended["version"] > before
     assert len(state.stored(f"SELECT 1 FROM {{}}.version WHERE job = '{job}'")) == 1
+
+
+def test_killed_daemon_takes_its_own_job_up_at_once_when_postgresql_is_back(services, cluster):
+    """F17, F48: killed under a long lease, and started again before PostgreSQL is. The job of another
+    daemon on the queue, which is dead as well but had a folder of its own, waits for its lease."""
+    lease = {"SHORTLIST_JOBS_LEASE_MS": "600000", "SHORTLIST_JOBS_POLL_MS": "100"}
+    service = services("patient", **lease)
+    other = services("gone", SHORTLIST_STATE_SCHEMA="state_patient", **lease)
+    names = ("patient_one", "patient_two")
+    for name in names:
+        shop = bad_times.Shop(cluster, name).fill(50, 20, 5).gated()
+        shop.configure(service.api, {"table": f"{name}.gated_lines"})
+    gates = "".join(f"SELECT pg_advisory_xact_lock(hashtext('{name}'));" for name in names)
+    with held(cluster, gates):
+        jobs = [start(service.api, name) for name in names]
+        wait_for(lambda: all(job_of(service.api, job)["state"] == "running" for job in jobs), "both")
+        owners = State(service, cluster, names[0]).stored(
+            "SELECT split_part(owner, ':', 3), id FROM {}.job")
+        own = dict(owners)[str(service.process.pid)]
+        service.kill()
+        other.kill()
+        cluster.stop()
+    service.start()
+    cluster.start()
+    ended = end_of(service.api, own)
+    assert ended["state"] == "succeeded" and ended["attempt"] == 2, ended
+    left = job_of(service.api, next(job for job in jobs if job != own))
+    assert left["state"] == "running" and left["attempt"] == 1, left
+    service.stop()
 
 
 @pytest.mark.parametrize("stage", STAGES[:-1])

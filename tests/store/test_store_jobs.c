@@ -217,6 +217,55 @@ static void a_job_fails_when_its_fifth_attempt_was_lost(void **state)
     assert_true(job->finished_at > 0);
 }
 
+static void end_leases(Fixture *fixture, const char *life, size_t expected)
+{
+    g_autoptr(GError) error = NULL;
+    size_t ended = 99;
+    assert_true(jobs_end_leases(fixture->store, life, &ended, &error));
+    assert_int_equal(ended, expected);
+}
+
+/* F17: the owners of one life, and not those whose names only begin alike. */
+static void the_leases_of_a_dead_life_end_and_no_others(void **state)
+{
+    Fixture *fixture = *state;
+    const char *const owners[] = {"life:host:1:0", "life:host:1:1", "lif", "life2:host:1:0",
+                                  "other"};
+    for (size_t i = 0; i < G_N_ELEMENTS(owners); i++) {
+        g_autofree char *prediction = g_strdup_printf("p%zu", i);
+        enqueue_only(fixture, "training", prediction);
+        job_free(claim(fixture, owners[i]));
+    }
+    enqueue_only(fixture, "training", "queued");
+    end_leases(fixture, "nobody", 0);
+    end_leases(fixture, "life", 2);
+    end_leases(fixture, "life", 0);
+    for (int i = 0; i < 2; i++) {
+        g_autoptr(Job) job = claim(fixture, "next");
+        assert_int_equal(job->attempt, 2);
+        assert_true(g_str_equal(job->prediction, i == 0 ? "p0" : "p1"));
+    }
+    g_autoptr(Job) queued = claim(fixture, "next");
+    assert_int_equal(queued->attempt, 1);
+    assert_null(claim(fixture, "next"));
+}
+
+/* F17: what kills its process each time is not tried for ever. */
+static void a_job_whose_fifth_life_died_fails(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Job) job = enqueue(fixture, "training", "p");
+    for (int attempt = 1; attempt <= 5; attempt++) {
+        job_free(claim(fixture, "life:host:1:0"));
+        end_leases(fixture, "life", 1);
+    }
+    assert_null(claim(fixture, "life:host:1:0"));
+    g_autoptr(Job) failed = get(fixture, job->id);
+    assert_int_equal(failed->state, JOB_FAILED);
+    assert_int_equal(failed->attempt, 5);
+    assert_string_equal(failed->error_code, "worker_lost");
+}
+
 static void a_released_job_is_taken_again_and_counts_as_no_lost_attempt(void **state)
 {
     Fixture *fixture = *state;
@@ -581,6 +630,8 @@ int main(void)
         FRESH(the_writes_of_a_worker_whose_lease_was_taken_are_refused),
         FRESH(a_renewed_lease_is_not_taken),
         FRESH(a_job_fails_when_its_fifth_attempt_was_lost),
+        FRESH(the_leases_of_a_dead_life_end_and_no_others),
+        FRESH(a_job_whose_fifth_life_died_fails),
         FRESH(a_released_job_is_taken_again_and_counts_as_no_lost_attempt),
         FRESH(percent_never_falls_and_ends_at_a_hundred),
         FRESH(the_log_keeps_the_last_two_hundred_lines_in_order),
