@@ -15,8 +15,9 @@
 typedef bool (*ParallelBody)(void *context, uint64_t begin, uint64_t end, unsigned worker,
                              GError **error);
 
-/* Calls body for [0, n) in blocks of `block`, taken dynamically by `threads` (0: cores) threads;
- * with one thread on the caller's. False with the first error, or ERR_CANCELLED (looked at before
+/* Calls body for [0, n) in blocks of `block`, taken dynamically by `threads` (0: cores) threads, no
+ * more than there are blocks. The caller's is one of them when it runs behind those that serve
+ * itself, or when one was asked for. False with the first error, or ERR_CANCELLED (looked at before
  * each block). */
 bool parallel_for(uint64_t n, uint64_t block, unsigned threads, ParallelBody body, void *context,
                   const Cancel *cancel, GError **error);

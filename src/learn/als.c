@@ -301,7 +301,7 @@ static uint64_t als_fit_bytes(const FitSize *size)
         2 * (size->rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
     uint64_t plans = sides * 3 * sizeof(uint32_t);
     return factors + matrices + plans +
-           parallel_threads(size->threads) * half_sweep_bytes(als_defaults.rank);
+           2 * parallel_threads(size->threads) * half_sweep_bytes(als_defaults.rank);
 }
 
 static uint64_t als_kept_bytes(const FitSize *size)

@@ -11,11 +11,13 @@
 #include "math/parallel.h"
 
 #define GRAM_SLICES     16
+#define SLICE_ROWS      64u /* fewer are not worth a slice of their own */
 #define HUGE_PAGE_BYTES (UINT64_C(2) << 20)
 
 typedef struct GramWork {
     const Factors *factors;
-    float *slices; /* GRAM_SLICES × rank × rank, upper triangles */
+    uint64_t n;    /* slices: from the rows alone, so that threads change nothing */
+    float *slices; /* n × rank × rank, upper triangles */
 } GramWork;
 
 float *factors_alloc(uint64_t n, GError **error)
@@ -59,8 +61,8 @@ static bool gram_slice(void *context, uint64_t begin, uint64_t end, unsigned wor
     const GramWork *work = context;
     const Factors *f = work->factors;
     for (uint64_t slice = begin; slice < end; slice++) {
-        uint64_t from = f->rows * slice / GRAM_SLICES;
-        uint64_t to = f->rows * (slice + 1) / GRAM_SLICES;
+        uint64_t from = f->rows * slice / work->n;
+        uint64_t to = f->rows * (slice + 1) / work->n;
         cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)f->rank, (int)(to - from), 1,
                     f->data + from * f->rank, (int)f->rank, 0,
                     work->slices + slice * f->rank * f->rank, (int)f->rank);
@@ -72,18 +74,19 @@ bool factors_gram(const Factors *factors, float *gram, unsigned threads, const C
                   GError **error)
 {
     uint64_t rank = factors->rank;
-    g_autofree float *slices = g_try_new0(float, GRAM_SLICES *rank *rank);
+    uint64_t n = CLAMP(factors->rows / SLICE_ROWS, 1, GRAM_SLICES);
+    g_autofree float *slices = g_try_new0(float, n *rank *rank);
     if (!slices) {
         error_set(error, ERR_NO_MEMORY, "no memory for the products of %u factors", factors->rank);
         return false;
     }
-    GramWork work = {factors, slices};
-    if (!parallel_for(GRAM_SLICES, 1, threads, gram_slice, &work, cancel, error))
+    GramWork work = {factors, n, slices};
+    if (!parallel_for(n, 1, threads, gram_slice, &work, cancel, error))
         return false;
     for (uint64_t i = 0; i < rank; i++) {
         for (uint64_t j = i; j < rank; j++) {
             double sum = 0;
-            for (uint64_t slice = 0; slice < GRAM_SLICES; slice++)
+            for (uint64_t slice = 0; slice < n; slice++)
                 sum += slices[(slice * rank + i) * rank + j];
             gram[i * rank + j] = gram[j * rank + i] = (float)sum;
         }

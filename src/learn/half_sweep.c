@@ -23,6 +23,12 @@ typedef struct Scratch {
     float *x, *residual, *direction, *product, *gathered;
 } Scratch;
 
+struct SweepSpace {
+    unsigned threads;
+    Scratch *scratch; /* one per thread */
+    float *gram;      /* rank × rank */
+};
+
 typedef struct Sweep {
     const SweepPlan *plan;
     const SolveParams *params;
@@ -256,53 +262,65 @@ static bool solve_blocks(void *context, uint64_t begin, uint64_t end, unsigned w
     return true;
 }
 
-static void scratch_clear(Scratch *scratch, unsigned n)
+static void space_free(SweepSpace *space)
 {
-    for (unsigned i = 0; i < n; i++)
-        free(scratch[i].memory);
-    g_free(scratch);
+    if (!space)
+        return;
+    for (unsigned i = 0; i < space->threads; i++)
+        free(space->scratch[i].memory);
+    g_free(space->scratch);
+    g_free(space->gram);
+    g_free(space);
 }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SweepSpace, space_free)
 
-/* For scratch_clear(); NULL with ERR_NO_MEMORY. */
-static Scratch *scratch_new(unsigned n, uint32_t rank, GError **error)
+static bool scratch_init(Scratch *scratch, uint32_t rank, GError **error)
 {
-    Scratch *scratch = g_new0(Scratch, n);
     size_t block = (size_t)BLOCK_ROWS * rank;
-    for (unsigned i = 0; i < n; i++) {
-        float *memory = factors_alloc(scratch_floats(rank), error);
-        if (!memory) {
-            scratch_clear(scratch, n);
-            return NULL;
-        }
-        scratch[i] = (Scratch){memory,
-                               memory,
-                               memory + block,
-                               memory + 2 * block,
-                               memory + 3 * block,
-                               memory + 4 * block};
-    }
-    return scratch;
+    float *memory = factors_alloc(scratch_floats(rank), error);
+    if (memory)
+        *scratch = (Scratch){memory,
+                             memory,
+                             memory + block,
+                             memory + 2 * block,
+                             memory + 3 * block,
+                             memory + 4 * block};
+    return memory != NULL;
 }
 
-bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other,
-                Factors *own, unsigned threads, const Cancel *cancel, GError **error)
+static SweepSpace *space_new(unsigned threads, uint32_t rank, GError **error)
 {
-    uint32_t rank = own->rank;
-    g_autofree float *gram = g_try_new(float, (size_t)rank *rank);
-    if (!gram) {
+    g_autoptr(SweepSpace) space = g_new0(SweepSpace, 1);
+    space->gram = g_try_new(float, (size_t)rank *rank);
+    if (!space->gram) {
         error_set(error, ERR_NO_MEMORY, "no memory for the products of %u factors", rank);
-        return false;
+        return NULL;
     }
-    if (!factors_gram(other, gram, threads, cancel, error))
-        return false;
+    space->scratch = g_new0(Scratch, threads);
+    for (; space->threads < threads; space->threads++)
+        if (!scratch_init(&space->scratch[space->threads], rank, error))
+            return NULL;
+    return g_steal_pointer(&space);
+}
+
+static bool make_room(SweepPlan *plan, unsigned threads, uint32_t rank, GError **error)
+{
+    if (plan->space && plan->space->threads >= threads)
+        return true;
+    space_free(plan->space);
+    plan->space = space_new(threads, rank, error);
+    return plan->space != NULL;
+}
+
+bool half_sweep(SweepPlan *plan, const SolveParams *params, const Factors *other, Factors *own,
+                unsigned threads, const Cancel *cancel, GError **error)
+{
     unsigned workers = parallel_threads(threads);
-    Scratch *scratch = scratch_new(workers, rank, error);
-    if (!scratch)
+    if (!make_room(plan, workers, own->rank, error) ||
+        !factors_gram(other, plan->space->gram, threads, cancel, error))
         return false;
-    Sweep sweep = {plan, params, other, own, gram, scratch};
-    bool done = parallel_for(plan->n_blocks, 1, workers, solve_blocks, &sweep, cancel, error);
-    scratch_clear(scratch, workers);
-    return done;
+    Sweep sweep = {plan, params, other, own, plan->space->gram, plan->space->scratch};
+    return parallel_for(plan->n_blocks, 1, workers, solve_blocks, &sweep, cancel, error);
 }
 
 /* Longest rows first (so that no thread is left alone with one at the end), by counting. */
@@ -370,5 +388,6 @@ void sweep_plan_free(SweepPlan *plan)
         return;
     g_free(plan->row);
     g_free(plan->block);
+    space_free(plan->space);
     g_free(plan);
 }

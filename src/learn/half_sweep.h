@@ -27,14 +27,17 @@ typedef struct SolveParams {
     unsigned steps;       /* of conjugate gradients */
 } SolveParams;
 
+typedef struct SweepSpace SweepSpace;
+
 /* The order of work on one side, made once: rows with cells, longest first, cut into blocks that
- * depend on the data alone. */
+ * depend on the data alone; and the space to do it in, kept from one half sweep to the next. */
 typedef struct SweepPlan {
     const Csr *weights; /* borrowed */
     uint32_t n_rows;
     uint32_t n_blocks;
-    uint32_t *row;   /* n_rows */
-    uint32_t *block; /* n_blocks + 1 starts in `row` */
+    uint32_t *row;     /* n_rows */
+    uint32_t *block;   /* n_blocks + 1 starts in `row` */
+    SweepSpace *space; /* NULL before the first half sweep */
 } SweepPlan;
 
 /* `rank` floats per factor vector. For sweep_plan_free(); NULL with ERR_NO_MEMORY. */
@@ -43,10 +46,10 @@ void sweep_plan_free(SweepPlan *plan);
 
 /* `own` has a row per row of the plan's weights, `other` one per column. The result does not depend
  * on `threads`. ERR_NO_MEMORY, ERR_CANCELLED (looked at before each block). */
-bool half_sweep(const SweepPlan *plan, const SolveParams *params, const Factors *other,
-                Factors *own, unsigned threads, const Cancel *cancel, GError **error);
+bool half_sweep(SweepPlan *plan, const SolveParams *params, const Factors *other, Factors *own,
+                unsigned threads, const Cancel *cancel, GError **error);
 
-/* Bytes of scratch of one thread. */
+/* Bytes of the space that a plan keeps for one thread. */
 uint64_t half_sweep_bytes(uint32_t rank);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SweepPlan, sweep_plan_free)

@@ -66,11 +66,12 @@ static void *worker_main(void *data)
     return NULL;
 }
 
-/* Fewer threads than asked for do the same work; with none at all the caller does it. */
-static void run_threads(Loop *loop, unsigned threads)
+/* With the caller as one of the threads, or not. Fewer others than asked for do the same work; with
+ * none at all the caller does it. */
+static void run_threads(Loop *loop, unsigned threads, bool with_caller)
 {
+    unsigned own = with_caller ? 1 : 0, started = own;
     g_autofree Worker *workers = g_new0(Worker, threads);
-    unsigned started = 0;
     for (; started < threads; started++) {
         Worker *worker = &workers[started];
         worker->loop = loop;
@@ -78,9 +79,9 @@ static void run_threads(Loop *loop, unsigned threads)
         if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
             break;
     }
-    if (started == 0)
+    if (with_caller || started == 0)
         run_blocks(loop, 0);
-    for (unsigned i = 0; i < started; i++)
+    for (unsigned i = own; i < started; i++)
         pthread_join(workers[i].thread, NULL);
 }
 
@@ -93,11 +94,10 @@ bool parallel_for(uint64_t n, uint64_t block, unsigned threads, ParallelBody bod
                  .context = context,
                  .cancel = cancel,
                  .lock = PTHREAD_MUTEX_INITIALIZER};
+    uint64_t blocks = n / loop.block + (n % loop.block != 0);
     threads = parallel_threads(threads);
-    if (threads == 1)
-        run_blocks(&loop, 0);
-    else
-        run_threads(&loop, threads);
+    bool with_caller = threads == 1 || background_is_entered();
+    run_threads(&loop, (unsigned)CLAMP(blocks, 1, threads), with_caller);
     pthread_mutex_destroy(&loop.lock);
     if (!atomic_load(&loop.stopped))
         return true;

@@ -1,7 +1,9 @@
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include <cmocka.h>
 #include <glib.h>
 
+#include "base/background.h"
 #include "base/error.h"
 #include "math/parallel.h"
 #include "math/rng.h"
@@ -142,6 +145,45 @@ static void worker_threads_run_behind_those_that_serve_and_the_caller_stays(void
     assert_int_equal(work->policy, before);
 }
 
+/* What a thread of our own saw that is behind those that serve. */
+typedef struct Behind {
+    pid_t caller, of_one_block;
+    Work *work;
+    bool done;
+} Behind;
+
+static bool note_thread(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                        GError **error)
+{
+    Behind *behind = context;
+    behind->of_one_block = gettid();
+    return true;
+}
+
+static void *loop_behind(void *context)
+{
+    Behind *behind = context;
+    background_enter();
+    behind->caller = gettid();
+    behind->done = parallel_for(1, 1, 8, note_thread, behind, NULL, NULL) &&
+                   parallel_for(N, 1, 3, draw, behind->work, NULL, NULL);
+    return NULL;
+}
+
+static void a_caller_behind_those_that_serve_is_one_of_the_threads(void **state)
+{
+    pthread_t thread;
+    g_autofree Work *work = work_new(3, 1);
+    Behind behind = {.work = work};
+    assert_int_equal(pthread_create(&thread, NULL, loop_behind, &behind), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(behind.done);
+    assert_int_equal(behind.of_one_block, behind.caller);
+    assert_int_equal(work->wrong, 0);
+    for (int index = 0; index < N; index++)
+        assert_int_equal(work->seen[index], 1);
+}
+
 int main(void)
 {
     error_init();
@@ -152,6 +194,7 @@ int main(void)
         cmocka_unit_test(many_errors_at_once_leave_one),
         cmocka_unit_test(a_raised_cancel_stops_before_the_next_block),
         cmocka_unit_test(worker_threads_run_behind_those_that_serve_and_the_caller_stays),
+        cmocka_unit_test(a_caller_behind_those_that_serve_is_one_of_the_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
