@@ -9,14 +9,16 @@ STAGES = ("reading", "choosing", "fitting", "building", "publishing", "activatin
 ENDED = ("succeeded", "failed", "cancelled")
 
 
-def wait_for(condition, what, seconds=60):
-    """The first true value of condition(); looks again until then."""
-    end = time.monotonic() + seconds
+def wait_for(condition, what, seconds=60, longest_pause=0.05):
+    """The first true value of condition(); looks again until then, ever less often: what takes long
+    needs the processor more than we do."""
+    end, pause = time.monotonic() + seconds, 0.005
     while time.monotonic() < end:
         found = condition()
         if found:
             return found
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(pause * 1.2, longest_pause)
     raise AssertionError(f"{what}: not within {seconds} s")
 
 

@@ -137,13 +137,18 @@ def complete_journey(cluster):
     return shop.load_real(cluster, "groceries", "load_complete_journey.sh")
 
 
-# ---- files that take long go first, so that no worker is left alone with one ----
+# ---- files that take long go first, the longest at once, so that no worker is left alone with one ----
 
-LONG = ("test_real.py", "test_bad_times.py")
+LONG = ("test_bad_times.py", "test_real.py", "test_periods.py", "test_bad_data.py", "test_backtests.py",
+        "test_trainings.py", "test_audience_tables.py", "test_output_table.py", "test_details.py")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: pathlib.Path(item.fspath).name not in LONG)
+    def place(item):
+        name = pathlib.Path(item.fspath).name
+        return LONG.index(name) if name in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 # ---- the rule that everything documented is seen ----

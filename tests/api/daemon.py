@@ -118,8 +118,16 @@ class Service:
             self.port = entry["port"]
             self.listening.set()
 
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+    def log(self, since=0):
+        """What it said after the first `since` bytes."""
+        if not self.log_path.exists():
+            return ""
+        with open(self.log_path, "rb") as log:
+            log.seek(since)
+            return log.read().decode(errors="replace")
+
+    def log_size(self):
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def stop(self):
         """Drains, and expects a clean end: with sanitizers that means no leak either."""
@@ -130,6 +138,18 @@ class Service:
         status = process.wait(60)
         self.reader.join(10)
         assert status == 0, f"{self.name} ended with {status}:\n{self.log()[-5000:]}"
+
+    @contextlib.contextmanager
+    def as_shipped(self):
+        """Within, it is the binary without sanitizers, which make a training on real data ten times
+        longer. Its `api` is another one then, and again afterwards."""
+        self.stop()
+        self.binary = RELEASE if RELEASE.exists() else BINARY
+        self.start()
+        yield
+        self.stop()
+        self.binary = BINARY
+        self.start()
 
     def kill(self):
         process, self.process = self.process, None

@@ -116,14 +116,16 @@ def faults_of_responses(document, name, operation):
 
 
 def faults_of_examples(document):
+    import jsonschema
     from client import schema_validator
+    resolver = jsonschema.RefResolver("", document)
     for where, node in walk(document):
         if not isinstance(node, dict) or "schema" not in node or not isinstance(node["schema"], dict):
             continue
         examples = [node["example"]] if "example" in node else []
         examples += [e["value"] for e in node.get("examples", {}).values()]
         for example in examples:
-            for error in schema_validator(document, node["schema"]).iter_errors(example):
+            for error in schema_validator(resolver, node["schema"]).iter_errors(example):
                 yield f"{where}: example {error.json_path}: {error.message}"
 
 

@@ -30,7 +30,7 @@ def desk(services, worker, shop):
 
 @pytest.fixture(scope="module")
 def shop(cluster, worker):
-    shop = bad_times.Shop(cluster, "crm").fill(400, 80, 10).configure(worker.api)
+    shop = bad_times.Shop(cluster, "crm").fill(150, 40, 10).configure(worker.api)
     bad_times.train(worker.api, shop.name)
     return shop
 

@@ -35,7 +35,7 @@ def desk(services, worker):
 @pytest.fixture(scope="module")
 def small(cluster, worker):
     """A shop that can be held while it is read; trained once."""
-    shop = bad_times.Shop(cluster, "held").fill(200, 40, 10).gated()
+    shop = bad_times.Shop(cluster, "held").fill(100, 30, 10).gated()
     shop.configure(worker.api, {"table": "held.gated_lines"})
     train(worker.api, shop.name)
     return shop
@@ -44,7 +44,7 @@ def small(cluster, worker):
 @pytest.fixture(scope="module")
 def large(cluster, worker):
     """A shop whose computing takes long enough to be met; trained once."""
-    shop = bad_times.Shop(cluster, "large").fill(400, 100, 12).configure(worker.api)
+    shop = bad_times.Shop(cluster, "large").fill(240, 60, 12).configure(worker.api)
     train(worker.api, shop.name)
     return shop
 
@@ -89,10 +89,10 @@ def hold_process(stage, state, desk):
     worker = state.service
     try:
         for _ in range(20):
-            before = len(worker.log()), state.files()
+            before = worker.log_size(), state.files()
             job = start(desk, state.prediction)
-            wait_for(lambda: has_come(stage, state, *before)
-                     or job_of(desk, job)["state"] in bad_times.ENDED, stage)
+            wait_for(lambda: has_come(stage, state, *before) or has_ended(job, state, before[0]),
+                     stage, longest_pause=0.005)
             worker.process.send_signal(signal.SIGSTOP)
             if has_come(stage, state, *before) and not has_gone(stage, state, *before):
                 break
@@ -109,7 +109,12 @@ def hold_process(stage, state, desk):
 def has_come(stage, state, log_before, files_before):
     if stage == "building":
         return any(name.endswith(".part") for name in state.files())
-    return LINES[stage] in state.service.log()[log_before:]
+    return LINES[stage] in state.service.log(log_before)
+
+
+def has_ended(job, state, log_before):
+    """By its log, which costs the worker less than a request."""
+    return f'"message":"job ended","job":"{job}"' in state.service.log(log_before)
 
 
 def has_gone(stage, state, log_before, files_before):
@@ -349,7 +354,7 @@ def test_full_disk_fails_the_training_and_spares_the_old_version(services, clust
     disk, mounted = tiny_disk
     service = services("full", SHORTLIST_DATA_DIR=str(disk / "data"))
     service.data = disk / "data"
-    shop = bad_times.Shop(cluster, "brimful").fill(300, 40, 10).configure(service.api)
+    shop = bad_times.Shop(cluster, "brimful").fill(120, 40, 10).configure(service.api)
     ballast = pathlib.Path(disk / "ballast")
 
     def fill():
@@ -373,7 +378,7 @@ def test_full_disk_fails_the_training_and_spares_the_old_version(services, clust
 def test_file_size_limit_fails_the_training_and_not_the_daemon(services, cluster):
     """F17: a limit of the administrator's is a full disk too, and no signal ends us."""
     service = services("limited")
-    shop = bad_times.Shop(cluster, "limited").fill(300, 40, 10).configure(service.api)
+    shop = bad_times.Shop(cluster, "limited").fill(120, 40, 10).configure(service.api)
     check_full_disk(service, shop, lambda: limit_files(service, 20000),
                     lambda: limit_files(service, None))
     service.stop()
@@ -385,7 +390,7 @@ def test_file_size_limit_fails_the_training_and_not_the_daemon(services, cluster
 def two_versions(services, cluster):
     """A service with versions 1 and 2 of a prediction, and a copy of its folder."""
     service = services("damage")
-    shop = bad_times.Shop(cluster, "damage").fill(300, 40, 10).configure(service.api)
+    shop = bad_times.Shop(cluster, "damage").fill(120, 40, 10).configure(service.api)
     train(service.api, shop.name)
     train(service.api, shop.name)
     copy = service.data.parent / "copy"

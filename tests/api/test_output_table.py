@@ -17,7 +17,7 @@ def service(services, cluster):
 
 @pytest.fixture(scope="module")
 def shop(cluster, service):
-    shop = bad_times.Shop(cluster, "outlet").fill(400, 80, 10).configure(service.api, n=7)
+    shop = bad_times.Shop(cluster, "outlet").fill(150, 40, 10).configure(service.api, n=7)
     train(service.api, shop.name)
     return shop
 
@@ -42,11 +42,11 @@ def test_rows_are_the_lists_the_service_answers(state):
     """F25: dense ranks from 1, score 1 at rank 1 and never rising, at most n each."""
     rows = state.rows()
     check_rows(rows, state.check_whole())
-    for user in ("u1", "u200", "u400"):
+    for user in ("u1", "u75", "u150"):
         items = state.served(user)["items"]
         assert [(i["rank"], i["product"], pytest.approx(i["score"], abs=1e-6)) for i in items] == \
             [(row[1], row[5], row[2]) for row in rows if row[0] == user]
-    assert {row[1] for row in rows} == set(range(1, 8)) and len({row[0] for row in rows}) == 400
+    assert {row[1] for row in rows} == set(range(1, 8)) and len({row[0] for row in rows}) == 150
 
 
 def test_key_stays_for_user_and_rank_and_the_update_date_moves(state, service, shop):
@@ -154,7 +154,7 @@ def test_reader_role_may_read_the_view_and_nothing_else(state, cluster):
     """F25: a read-only role gets SELECT."""
     reader = cluster.database("postgres", user=READER)
     ((count,),) = cluster.sql(f"SELECT count(*) FROM {state.view}", connection=reader)
-    assert count == 400 * 7
+    assert count == 150 * 7
     for refused in (f"DELETE FROM {state.view}", f"SELECT 1 FROM {state.view}_rows LIMIT 1",
                     f"CREATE TABLE {state.output}.own (n int)", "SELECT 1 FROM outlet.customers LIMIT 1"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):

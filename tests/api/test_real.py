@@ -1,6 +1,5 @@
 """The whole path on real order lines: UCI Online Retail (a gift shop with returns and guests) and
 Complete Journey (groceries)."""
-import daemon
 from client import part
 from conftest import train
 
@@ -32,19 +31,15 @@ GROCERIES = [
 
 
 def serve(services, name, connection, models, users):
-    """A service over a real shop with a trained prediction "next". Trained as it is shipped, since
-    sanitizers make that ten times longer; served by the binary under test."""
+    """A service over a real shop with a trained prediction "next". Trained as it is shipped; served
+    by the binary under test."""
     service = services(name, start=False, SHORTLIST_SOURCE_SHOP_CONNECTION=connection)
-    service.binary = daemon.RELEASE if daemon.RELEASE.exists() else daemon.BINARY
-    service.start()
-    for body in models:
-        service.api.post("/v1/models", body)
-    service.api.post("/v1/predictions", {"name": "Next", "id": "next", "models": {
-        "users": users, "events": "order_lines", "products": "products"}})
-    train(service.api, "next")
-    service.stop()
-    service.binary = daemon.BINARY
-    service.start()
+    with service.as_shipped():
+        for body in models:
+            service.api.post("/v1/models", body)
+        service.api.post("/v1/predictions", {"name": "Next", "id": "next", "models": {
+            "users": users, "events": "order_lines", "products": "products"}})
+        train(service.api, "next")
     return service
 
 
