@@ -22,9 +22,8 @@ static char *standard_base64(const char *cursor)
     size_t length = strlen(cursor);
     if (length == 0 || length > CURSOR_MAX || length % 4 == 1 || strspn(cursor, alphabet) != length)
         return NULL;
-    char *text = g_strconcat(cursor, "==" + (length % 4 == 3), NULL);
-    if (length % 4 == 0)
-        text[length] = '\0';
+    static const char *const padding[] = {"", NULL, "==", "="};
+    char *text = g_strconcat(cursor, padding[length % 4], NULL);
     g_strdelimit(text, "-", '+');
     g_strdelimit(text, "_", '/');
     return text;
