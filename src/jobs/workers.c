@@ -203,7 +203,9 @@ static void run_job(Worker *worker, const Job *job, int64_t claimed_ns)
     count_busy(workers, -1);
 }
 
-/* What processes of this data folder ran that are dead need not wait for its leases to run out. */
+/* What processes of this data folder ran that are dead need not wait for its leases to run out.
+ * The lock is held over the queries: no other worker is to claim before they are through, and
+ * nobody else ever waits for it. */
 static bool end_dead_leases(Workers *workers, GError **error)
 {
     bool ended = true;

@@ -48,7 +48,8 @@ static const SetCheck checks[] = {
      "SELECT {u.pk}::text AS sample, 1::bigint AS n FROM {users} "
      "WHERE NOT EXISTS (SELECT FROM {events} WHERE {e.user_key} = {u.key} AND {e.time} > {year} "
      "AND {e.time} <= {future} AND {e.quantity} > 0)",
-     "users without a purchase in the last year of the data get the popular products"},
+     "users without a purchase in the last year of the data have no list of their own: they get "
+     "what is popular with users alike, or with everybody"},
     /* Days that stand out against the eight weeks around them, against all days and the days of the
      * same name (a shop may live from its Saturdays), joined to runs over the days it was open:
      * what a sale or a clearance looks like. Ready to be pasted into period.excluded. */

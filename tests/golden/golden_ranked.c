@@ -40,6 +40,7 @@ extern const Learner learner_ranked;
 #define NDCG_NEW     0.156
 /* Reached so far; below the mark of .875. */
 #define AUC_KNOWN    0.865
+#define AUC_ALL_TIME 0.875
 /* Half-lives by which best sellers are told, in days. */
 #define WEEKS        20
 #define ALL_TIME     0 /* plain counts */
@@ -282,7 +283,7 @@ int main(int argc, char **argv)
     good &= report_ndcg(fitted, &window, calibration, false) >= NDCG_ANY - TOLERANCE;
     good &= report_ndcg(fitted, &window, calibration, true) >= NDCG_NEW - TOLERANCE;
     good &= report_audiences(fitted, &window, "the weeks before", WEEKS) >= AUC_KNOWN - TOLERANCE;
-    report_audiences(fitted, &window, "all time", ALL_TIME);
+    good &= report_audiences(fitted, &window, "all time", ALL_TIME) >= AUC_ALL_TIME - TOLERANCE;
     window_close(&before);
     window_close(&window);
     return good ? 0 : 1;

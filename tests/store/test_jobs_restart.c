@@ -2,8 +2,9 @@
  * All leases here are an hour long. */
 #include "absence.h"
 
-#include <glib/gstdio.h>
 #include <time.h>
+
+#include "../unit/owners_folder.h"
 
 #include "jobs/lives.h"
 #include "jobs/workers.h"
@@ -20,23 +21,14 @@ static const JobKind kinds[] = {{"training", succeed}};
 
 static char *make_folder(void)
 {
-    char *folder = g_dir_make_tmp("shortlist-restart-XXXXXX", NULL);
+    char *folder = owners_folder_new();
     assert_non_null(folder);
     return folder;
 }
 
-static void remove_folder(char *folder)
+static void remove_folder(char *takes_folder)
 {
-    g_autofree char *owners = g_build_filename(folder, "OWNERS", NULL);
-    g_autoptr(GDir) dir = g_dir_open(owners, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *path = g_build_filename(owners, name, NULL);
-        g_unlink(path);
-    }
-    g_rmdir(owners);
-    assert_int_equal(g_rmdir(folder), 0);
-    g_free(folder);
+    assert_true(owners_folder_remove(takes_folder));
 }
 
 /* A job that a life over the folder has begun: its id. */
@@ -50,6 +42,15 @@ static char *begin_job(Fixture *fixture, const Lives *life, const char *predicti
     assert_no_error(error);
     assert_string_equal(job->prediction, prediction);
     return g_strdup(job->id);
+}
+
+/* A life over the folder that begins a job and dies: the job's id. */
+static char *die_with_job(Fixture *fixture, const char *folder)
+{
+    Lives *life = lives_begin(folder);
+    char *id = begin_job(fixture, life, "p");
+    lives_end(life);
+    return id;
 }
 
 static Workers *start(Fixture *fixture, char *folder)
@@ -122,9 +123,7 @@ static void the_jobs_of_a_process_of_another_folder_are_left_alone_dead_or_not(v
 {
     Fixture *fixture = *state;
     char *folder = make_folder(), *other = make_folder();
-    Lives *life = lives_begin(other);
-    g_autofree char *id = begin_job(fixture, life, "p");
-    lives_end(life);
+    g_autofree char *id = die_with_job(fixture, other);
     Workers *workers = start(fixture, folder);
     assert_is_left_alone(fixture, id);
     workers_stop(workers);
@@ -136,9 +135,7 @@ static void one_that_runs_no_jobs_leaves_the_dead_to_others(void **state)
 {
     Fixture *fixture = *state;
     char *folder = make_folder();
-    Lives *life = lives_begin(folder);
-    g_autofree char *id = begin_job(fixture, life, "p");
-    lives_end(life);
+    g_autofree char *id = die_with_job(fixture, folder);
     fixture->settings.workers = 0;
     Workers *none = start(fixture, folder);
     fixture->settings.workers = 2;
@@ -153,9 +150,7 @@ static void without_postgresql_at_the_start_they_are_taken_up_when_it_is_back(vo
 {
     Absence *absence = *state;
     char *folder = make_folder();
-    Lives *life = lives_begin(folder);
-    g_autofree char *id = begin_job(absence->fixture, life, "p");
-    lives_end(life);
+    g_autofree char *id = die_with_job(absence->fixture, folder);
     go_away(absence);
     Workers *workers = start(absence->fixture, folder);
     come_back(absence);
@@ -169,9 +164,7 @@ static void what_a_start_could_not_do_without_postgresql_the_next_one_does(void 
 {
     Absence *absence = *state;
     char *folder = make_folder();
-    Lives *life = lives_begin(folder);
-    g_autofree char *id = begin_job(absence->fixture, life, "p");
-    lives_end(life);
+    g_autofree char *id = die_with_job(absence->fixture, folder);
     go_away(absence);
     workers_stop(start(absence->fixture, folder));
     come_back(absence);

@@ -128,16 +128,7 @@ static inline RandomShop random_shop(uint32_t n_users, uint32_t n_items, size_t 
     return random;
 }
 
-static inline Fitted *fit_with(const Dataset *shop, const ContentParams *params, double as_of,
-                               unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = content_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
+DEFINE_FIT_WITH(fit_with, content_fit_with, ContentParams)
 
 static inline Fitted *fit(const Dataset *shop, double as_of, unsigned threads)
 {

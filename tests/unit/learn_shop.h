@@ -132,6 +132,20 @@ static inline Fitted *fit_shop(const char *learner, const Dataset *shop, double 
     return fitted;
 }
 
+/* function(shop, params, as_of, threads): a fit by given parameters, which no test expects to fail.
+ */
+#define DEFINE_FIT_WITH(function, learner_fit_with, Params)                                        \
+    static inline Fitted *function(const Dataset *shop, const Params *params, double as_of,        \
+                                   unsigned threads)                                               \
+    {                                                                                              \
+        g_autoptr(GError) error = NULL;                                                            \
+        FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};                 \
+        Fitted *fitted = learner_fit_with(shop, params, &context, &error);                         \
+        if (!fitted)                                                                               \
+            fail_msg("%s", error->message);                                                        \
+        return fitted;                                                                             \
+    }
+
 /* All scores, n_users × n_items, for g_free(). */
 static inline float *all_scores(const Fitted *fitted)
 {

@@ -56,22 +56,6 @@ static inline void add_items(DatasetBuilder *builder)
     }
 }
 
-static inline void add_lines(DatasetBuilder *builder, const GArray *bought)
-{
-    for (guint i = 0; i < bought->len; i++) {
-        const Bought *one = &g_array_index(bought, Bought, i);
-        char user[16], item[16];
-        EventRow row = {.user = user,
-                        .item = item,
-                        .user_length = (uint32_t)snprintf(user, sizeof user, "u%u", one->user),
-                        .item_length = (uint32_t)snprintf(item, sizeof item, "i%u", one->item),
-                        .time = day(one->day),
-                        .quantity = 1,
-                        .price = NAN};
-        assert_true(dataset_builder_add_events(builder, &row, 1, NULL));
-    }
-}
-
 /* One user more than anybody who buys. */
 static inline Dataset *shop_of(GArray *takes_bought, ColumnKind kind)
 {
@@ -84,7 +68,7 @@ static inline Dataset *shop_of(GArray *takes_bought, ColumnKind kind)
     add_items(builder);
     for (uint32_t user = 0; user <= USERS; user++)
         assert_int_equal(add_id(builder, 'u', user), user);
-    add_lines(builder, takes_bought);
+    add_events(builder, (const Bought *)takes_bought->data, takes_bought->len);
     g_array_unref(takes_bought);
     Dataset *raw = dataset_builder_finish(builder, NULL, NULL);
     assert_non_null(raw);

@@ -14,27 +14,19 @@
 #include <glib/gstdio.h>
 
 #include "jobs/lives.h"
+#include "owners_folder.h"
 
 #define ID_LENGTH 36
 
 static int make_folder(void **state)
 {
-    *state = g_dir_make_tmp("shortlist-lives-XXXXXX", NULL);
+    *state = owners_folder_new();
     return *state ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    g_autofree char *folder = *state;
-    g_autofree char *owners = g_build_filename(folder, "OWNERS", NULL);
-    g_autoptr(GDir) dir = g_dir_open(owners, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *path = g_build_filename(owners, name, NULL);
-        g_unlink(path);
-    }
-    g_rmdir(owners);
-    return g_rmdir(folder);
+    return owners_folder_remove(*state) ? 0 : -1;
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)

@@ -3,16 +3,7 @@
 #include "learn/dense_inverse.h"
 #include "learn/ease.h"
 
-static Fitted *fit_with(const Dataset *shop, const EaseParams *params, double as_of,
-                        unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = ease_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
+DEFINE_FIT_WITH(fit_with, ease_fit_with, EaseParams)
 
 static Fitted *fit(const Dataset *shop, double as_of, unsigned threads)
 {

@@ -4,16 +4,7 @@
 #include "learn/item_knn.h"
 #include "learn/sparse_slots.h"
 
-static Fitted *fit_with(const Dataset *shop, const ItemKnnParams *params, double as_of,
-                        unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = item_knn_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
+DEFINE_FIT_WITH(fit_with, item_knn_fit_with, ItemKnnParams)
 
 static Fitted *fit(const Dataset *shop, double as_of, unsigned threads)
 {

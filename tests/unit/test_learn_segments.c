@@ -7,12 +7,7 @@
 /* By the usual parameters. */
 static Fitted *fit(const Dataset *shop, double as_of)
 {
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = 2};
-    Fitted *fitted = learner_segments.fit(shop, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
+    return fit_shop("segments", shop, as_of, 2);
 }
 
 static const char *of_two(uint32_t user)

@@ -2,16 +2,7 @@
 
 #include "learn/tifu_knn.h"
 
-static Fitted *fit_with(const Dataset *shop, const TifuParams *params, double as_of,
-                        unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = tifu_knn_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
+DEFINE_FIT_WITH(fit_with, tifu_knn_fit_with, TifuParams)
 
 static Fitted *fit(const Dataset *shop, double as_of, unsigned threads)
 {

@@ -6,12 +6,7 @@
 
 static Fitted *fit(const Dataset *shop, double as_of)
 {
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = 2};
-    Fitted *fitted = learner_trending.fit(shop, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
+    return fit_shop("trending", shop, as_of, 2);
 }
 
 /* n purchases of an item, spread evenly over the days. */

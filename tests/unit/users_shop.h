@@ -53,13 +53,4 @@ static inline Dataset *shop_of_users(uint32_t n_users, uint32_t n_items, const B
     return shop;
 }
 
-static inline Fitted *fit_segments(const Dataset *shop, const SegmentsParams *params, double as_of,
-                                   unsigned threads)
-{
-    g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(as_of), .seed = 5, .threads = threads};
-    Fitted *fitted = segments_fit_with(shop, params, &context, &error);
-    if (!fitted)
-        fail_msg("%s", error->message);
-    return fitted;
-}
+DEFINE_FIT_WITH(fit_segments, segments_fit_with, SegmentsParams)
