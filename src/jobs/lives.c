@@ -64,7 +64,8 @@ static char *path_of(const Lives *lives, const char *name)
     return g_build_filename(lives->folder, name, NULL);
 }
 
-/* A file whose lock we hold and that proves nothing here is of no use to anybody. */
+/* Ours, and those of whom we know already, are locked by us. A file whose lock we get and that
+ * proves nothing here is of no use to anybody. */
 static void look_at(Lives *lives, const char *id)
 {
     g_autofree char *path = path_of(lives, id);
@@ -83,15 +84,6 @@ static void look_at(Lives *lives, const char *id)
         unlink(path);
         close(fd);
     }
-}
-
-static void find_dead(Lives *lives)
-{
-    g_autoptr(GDir) dir = g_dir_open(lives->folder, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir)))
-        if (g_uuid_string_is_valid(name))
-            look_at(lives, name);
 }
 
 /* Locked and complete before anybody can see it under its name. */
@@ -127,13 +119,21 @@ Lives *lives_begin(const char *data_dir)
         log_event(LOG_WARNING,
                   "if this process is killed, its jobs wait until their leases run out", "folder",
                   LOG_STRING(lives->folder), "reason", LOG_STRING(g_strerror(errno)), NULL);
-    find_dead(lives);
     return lives;
 }
 
 const char *lives_id(const Lives *lives)
 {
     return lives->id;
+}
+
+void lives_look(Lives *lives)
+{
+    g_autoptr(GDir) dir = lives->folder ? g_dir_open(lives->folder, 0, NULL) : NULL;
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir)))
+        if (g_uuid_string_is_valid(name))
+            look_at(lives, name);
 }
 
 const char *lives_dead(const Lives *lives)

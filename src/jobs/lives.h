@@ -15,14 +15,16 @@
 typedef struct Lives Lives;
 
 /* Begins a life of this process over the folder, or one that nothing can be known of (data_dir
- * NULL, or nothing can be written there: logged). What the dead left is found now, and told by one
- * of those who begin at once. */
+ * NULL, or nothing can be written there: logged). */
 Lives *lives_begin(const char *data_dir);
 
 /* The id of this life: a UUID that no other has on any machine. */
 const char *lives_id(const Lives *lives);
 
-/* The id of one that is dead, NULL when there is none left. The same until lives_bury(). */
+/* Finds who died since it was last asked. Each is told by one of those who look. */
+void lives_look(Lives *lives);
+
+/* The id of one that was found dead, NULL when there is none left. The same until lives_bury(). */
 const char *lives_dead(const Lives *lives);
 
 /* Its leases have been ended: nobody needs to know of it any more. */

@@ -211,6 +211,7 @@ static bool end_dead_leases(Workers *workers, GError **error)
     bool ended = true;
     const char *dead;
     pthread_mutex_lock(&workers->burial);
+    lives_look(workers->lives);
     while (ended && (dead = lives_dead(workers->lives))) {
         size_t n = 0;
         ended = jobs_end_leases(workers->store, dead, &n, error);

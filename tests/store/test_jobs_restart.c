@@ -106,7 +106,8 @@ static void the_jobs_of_a_dead_process_are_taken_up_at_once(void **state)
     remove_folder(folder);
 }
 
-static void the_jobs_of_a_process_that_lives_in_the_same_folder_are_left_alone(void **state)
+static void
+the_jobs_of_a_process_are_left_alone_while_it_lives_and_taken_up_when_it_dies(void **state)
 {
     Fixture *fixture = *state;
     char *folder = make_folder();
@@ -114,8 +115,9 @@ static void the_jobs_of_a_process_that_lives_in_the_same_folder_are_left_alone(v
     g_autofree char *id = begin_job(fixture, life, "p");
     Workers *workers = start(fixture, folder);
     assert_is_left_alone(fixture, id);
-    workers_stop(workers);
     lives_end(life);
+    assert_succeeds(fixture, id, 2);
+    workers_stop(workers);
     remove_folder(folder);
 }
 
@@ -178,7 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(the_jobs_of_a_dead_process_are_taken_up_at_once),
-        FRESH(the_jobs_of_a_process_that_lives_in_the_same_folder_are_left_alone),
+        FRESH(the_jobs_of_a_process_are_left_alone_while_it_lives_and_taken_up_when_it_dies),
         FRESH(the_jobs_of_a_process_of_another_folder_are_left_alone_dead_or_not),
         FRESH(one_that_runs_no_jobs_leaves_the_dead_to_others),
         ABSENT(without_postgresql_at_the_start_they_are_taken_up_when_it_is_back),

@@ -80,6 +80,7 @@ static void leave(const char *folder, Lives *lives)
 static void assert_told(const char *folder, const char *id)
 {
     Lives *lives = lives_begin(folder);
+    lives_look(lives);
     if (id)
         assert_string_equal(lives_dead(lives), id);
     else
@@ -104,14 +105,32 @@ static void who_was_killed_is_told_until_it_is_buried(void **state)
     end_other(&other);
     assert_told(*state, other.id);
     Lives *first = lives_begin(*state);
+    lives_look(first);
     assert_told(*state, NULL); /* the first has it in hand, and dies before it could end a lease */
     leave(*state, first);
     Lives *next = lives_begin(*state);
+    lives_look(next);
     assert_string_equal(lives_dead(next), other.id);
     lives_bury(next);
     assert_null(lives_dead(next));
     leave(*state, next);
     assert_told(*state, NULL);
+}
+
+static void who_dies_later_is_told_to_one_who_has_looked_before(void **state)
+{
+    Lives *lives = lives_begin(*state);
+    Other other = start_other(*state);
+    lives_look(lives);
+    assert_null(lives_dead(lives));
+    end_other(&other);
+    assert_null(lives_dead(lives));
+    lives_look(lives);
+    lives_look(lives); /* no second time */
+    assert_string_equal(lives_dead(lives), other.id);
+    lives_bury(lives);
+    assert_null(lives_dead(lives));
+    lives_end(lives);
 }
 
 static void several_dead_are_told_one_after_the_other(void **state)
@@ -120,6 +139,7 @@ static void several_dead_are_told_one_after_the_other(void **state)
     end_other(&one);
     end_other(&two);
     Lives *lives = lives_begin(*state);
+    lives_look(lives);
     bool one_first = strcmp(lives_dead(lives), one.id) == 0;
     lives_bury(lives);
     assert_string_equal(lives_dead(lives), one_first ? two.id : one.id);
@@ -195,6 +215,7 @@ static void without_a_folder_to_write_in_everybody_has_an_id_and_nobody_is_dead(
         g_autoptr(Lives) two = lives_begin(folders[i]);
         assert_true(g_uuid_string_is_valid(lives_id(one)));
         assert_string_not_equal(lives_id(one), lives_id(two));
+        lives_look(two);
         assert_null(lives_dead(two));
     }
     g_unlink(file);
@@ -205,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(who_lives_is_not_told_dead_even_when_paused),
         IN_FOLDER(who_was_killed_is_told_until_it_is_buried),
+        IN_FOLDER(who_dies_later_is_told_to_one_who_has_looked_before),
         IN_FOLDER(several_dead_are_told_one_after_the_other),
         IN_FOLDER(a_copied_folder_says_nothing_about_the_living),
         IN_FOLDER(another_boot_says_nothing),
