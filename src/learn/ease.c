@@ -105,22 +105,6 @@ static bool choose_items(EaseWork *work, GError **error)
     return true;
 }
 
-static bool scale_users(EaseWork *work, GError **error)
-{
-    const Csr *users = work->users;
-    work->scale = g_try_new(float, MAX(users->rows, 1));
-    if (!work->scale)
-        return no_memory(work->n, error);
-    for (uint32_t user = 0; user < users->rows; user++) {
-        double squares = 0;
-        for (uint64_t e = users->start[user]; e < users->start[user + 1]; e++)
-            squares += (double)users->value[e] * users->value[e];
-        /* The floor keeps one who bought nothing for years from counting as much as anybody. */
-        work->scale[user] = (float)pow(MAX(squares, 1e-6), -2.0 * work->params->row_exponent);
-    }
-    return true;
-}
-
 /* Rows [begin, end) of the lower triangle of XᵀSX. */
 static bool gram_rows(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
 {
@@ -229,15 +213,14 @@ Fitted *ease_fit_with(const Dataset *view, const EaseParams *params, const FitCo
         error_set(error, ERR_INVALID, "there is no purchase to learn products' weights from");
         return NULL;
     }
-    g_autoptr(Csr) users = strengths_of(view, context, params->half_life_days, error);
+    g_autoptr(Csr) users = strengths_logarithms(view, context, params->half_life_days, error);
     if (!users)
         return NULL;
-    for (uint64_t e = 0; e < users->start[users->rows]; e++)
-        users->value[e] = log1pf(users->value[e]);
     g_auto(EaseWork) work = {.params = params, .users = users};
     work.buyers = csr_transpose(users, error);
-    if (!work.buyers || !choose_items(&work, error) || !scale_users(&work, error) ||
-        !solve(&work, context, error) || !keep_largest(&work, context, error))
+    work.scale = work.buyers ? strengths_scale(users, params->row_exponent, error) : NULL;
+    if (!work.scale || !choose_items(&work, error) || !solve(&work, context, error) ||
+        !keep_largest(&work, context, error))
         return NULL;
     Csr *weights = sparse_slots_finish(work.slots, users->cols, work.item, error);
     Fitted *fitted =

@@ -10,6 +10,7 @@
 #include "ranked.h"
 #include "repeat.h"
 #include "segments.h"
+#include "slim.h"
 #include "tifu_knn.h"
 #include "transitions.h"
 #include "trending.h"
@@ -17,7 +18,7 @@
 static const Learner *const LEARNERS[] = {
     &learner_popularity, &learner_trending,    &learner_segments, &learner_repeat,
     &learner_item_knn,   &learner_transitions, &learner_content,  &learner_ease,
-    &learner_als,        &learner_tifu_knn,    &learner_ranked,
+    &learner_slim,       &learner_als,         &learner_tifu_knn, &learner_ranked,
 };
 
 const Learner *const *learners_all(size_t *n)

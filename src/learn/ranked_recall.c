@@ -6,11 +6,11 @@
 #include "als.h"
 #include "base/error.h"
 #include "content.h"
-#include "ease.h"
 #include "item_knn.h"
 #include "popularity.h"
 #include "repeat.h"
 #include "segments.h"
+#include "slim.h"
 #include "tifu_knn.h"
 #include "transitions.h"
 #include "trending.h"
@@ -19,7 +19,7 @@
 #define TILE_BYTES (UINT64_C(24) << 20)
 
 static const Learner *const RECALLERS[] = {
-    &learner_als,      &learner_ease,       &learner_item_knn, &learner_tifu_knn,
+    &learner_als,      &learner_slim,       &learner_item_knn, &learner_tifu_knn,
     &learner_repeat,   &learner_popularity, &learner_content,  &learner_transitions,
     &learner_segments, &learner_trending,
 };

@@ -1,5 +1,7 @@
 #include "strengths.h"
 
+#include <math.h>
+
 #include "base/error.h"
 #include "data/split.h"
 
@@ -75,4 +77,30 @@ Csr *strengths_of(const Dataset *view, const FitContext *context, double half_li
     }
     return csr_from_triples(view->n_users, view->n_items, sum.n, sum.user, sum.item, sum.value,
                             error);
+}
+
+Csr *strengths_logarithms(const Dataset *view, const FitContext *context, double half_life_days,
+                          GError **error)
+{
+    Csr *users = strengths_of(view, context, half_life_days, error);
+    for (uint64_t e = 0; users && e < users->start[users->rows]; e++)
+        users->value[e] = log1pf(users->value[e]);
+    return users;
+}
+
+float *strengths_scale(const Csr *users, double exponent, GError **error)
+{
+    float *scale = g_try_new(float, MAX(users->rows, 1));
+    if (!scale) {
+        error_set(error, ERR_NO_MEMORY, "no memory for the weights of %u users", users->rows);
+        return NULL;
+    }
+    for (uint32_t user = 0; user < users->rows; user++) {
+        double squares = 0;
+        for (uint64_t e = users->start[user]; e < users->start[user + (size_t)1]; e++)
+            squares += (double)users->value[e] * users->value[e];
+        /* The floor keeps one who bought nothing for years from counting as much as anybody. */
+        scale[user] = (float)pow(MAX(squares, 1e-6), -2.0 * exponent);
+    }
+    return scale;
 }

@@ -9,3 +9,11 @@
  * same bytes as decayed_counts(). For csr_free(). ERR_NO_MEMORY. */
 Csr *strengths_of(const Dataset *view, const FitContext *context, double half_life_days,
                   GError **error);
+
+/* The same as ln(1 + x). For csr_free(). ERR_NO_MEMORY. */
+Csr *strengths_logarithms(const Dataset *view, const FitContext *context, double half_life_days,
+                          GError **error);
+
+/* How much each user counts: |x_u|^(-4·exponent), so that who buys everything does not decide.
+ * For g_free(); NULL with ERR_NO_MEMORY. */
+float *strengths_scale(const Csr *users, double exponent, GError **error);

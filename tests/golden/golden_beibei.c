@@ -156,7 +156,7 @@ static double judge(const char *learner, const Dataset *view, const Csr *targets
 
 static bool run(const Dataset *view, const Csr *targets)
 {
-    static const char *const learners[] = {"als", "ease", "item_knn"};
+    static const char *const learners[] = {"als", "ease", "slim", "item_knn"};
     SignalWeights learned = learn_weights(view), none = learned, half = learned;
     none.weight[0] = 0;
     half.weight[0] = 0.5;

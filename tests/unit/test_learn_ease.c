@@ -1,4 +1,5 @@
 #include "learn_shop.h"
+#include "twins_shop.h"
 
 #include "learn/dense_inverse.h"
 #include "learn/ease.h"
@@ -65,44 +66,12 @@ static void what_is_not_positive_definite_is_refused(void **state)
     }
 }
 
-/* Who buys 2k buys 2k + 1, of three pairs in sixteen taken at random; only the first ten users
- * leave the second of one pair out, and left_out[user] is that product. */
-static Dataset *pairs_of_products(uint32_t *left_out)
-{
-    Bought bought[200 * 6];
-    size_t n = 0;
-    Rng rng;
-    rng_init(&rng, 1, 0);
-    for (uint32_t user = 0; user < 200; user++) {
-        uint32_t first = rng_below(&rng, 16);
-        for (uint32_t pair = 0; pair < 3; pair++) {
-            uint32_t twin = (first + pair * (1 + rng_below(&rng, 5))) % 16;
-            bought[n++] = (Bought){user, 2 * twin, 50};
-            if (pair > 0 || user >= 10)
-                bought[n++] = (Bought){user, 2 * twin + 1, 50};
-            else
-                left_out[user] = 2 * twin + 1;
-        }
-    }
-    return shop_new(200, 32, bought, n);
-}
-
 static void the_product_that_goes_with_another_comes_first(void **state)
 {
-    uint32_t left_out[10];
-    g_autoptr(Dataset) shop = pairs_of_products(left_out);
+    uint32_t left_out[TWINS_OUT];
+    g_autoptr(Dataset) shop = shop_of_twins(left_out);
     g_autoptr(Fitted) fitted = fit(shop, 60, 2);
-    g_autofree float *scores = all_scores(fitted);
-    for (uint32_t user = 0; user < 10; user++) {
-        const float *row = scores + user * 32;
-        uint64_t from = shop->user_start[user], to = shop->user_start[user + 1];
-        for (uint32_t item = 0; item < 32; item++) {
-            bool is_own = item == left_out[user];
-            for (uint64_t r = from; r < to; r++)
-                is_own |= shop->rows.item[r] == item;
-            assert_true(is_own || row[left_out[user]] > row[item]);
-        }
-    }
+    expect_twins_first(fitted, shop, left_out);
 }
 
 /* Gauss-Jordan in double, with nothing blocked. */
@@ -236,8 +205,8 @@ static void hard_shops_are_learned_from(void **state)
 
 static void no_purchase_and_cancellation_are_refused(void **state)
 {
-    uint32_t left_out[10];
-    g_autoptr(Dataset) shop = pairs_of_products(left_out);
+    uint32_t left_out[TWINS_OUT];
+    g_autoptr(Dataset) shop = shop_of_twins(left_out);
     expect_refusals("ease", shop);
 }
 

@@ -9,6 +9,7 @@
 #include "learn/item_knn.h"
 #include "learn/popularity.h"
 #include "learn/segments.h"
+#include "learn/slim.h"
 #include "learn/tifu_knn.h"
 #include "learn/transitions.h"
 #include "learn/trending.h"
@@ -77,9 +78,9 @@ static void each_allocation_fails_in_turn(void **state)
     const struct {
         const Learner *learner;
         unsigned least; /* allocations that cannot be done without */
-    } cases[] = {{&learner_ease, 15},       {&learner_item_knn, 15}, {&learner_tifu_knn, 15},
-                 {&learner_segments, 20},   {&learner_trending, 3},  {&learner_popularity, 2},
-                 {&learner_transitions, 15}};
+    } cases[] = {{&learner_ease, 15},      {&learner_slim, 20},       {&learner_item_knn, 15},
+                 {&learner_tifu_knn, 15},  {&learner_segments, 20},   {&learner_trending, 3},
+                 {&learner_popularity, 2}, {&learner_transitions, 15}};
     const UserColumn columns[] = {{"group", COLUMN_CATEGORICAL, of_two, false},
                                   {"shop", COLUMN_ID, of_two, false}};
     g_autofree Bought *bought = random_purchases(600, 50, 30, 100, 3);

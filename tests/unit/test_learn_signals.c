@@ -109,7 +109,7 @@ static void F4_a_signal_that_predicts_gets_weight_and_noise_gets_none(void **sta
     assert_true(weights.weight[0] > 0);
     assert_true(weights.weight[1] == 0);
     assert_true(weights.half_life_days[0] < 90); /* nobody waits longer than 25 days */
-    static const char *const learners[] = {"item_knn", "ease", "als"};
+    static const char *const learners[] = {"item_knn", "ease", "slim", "als"};
     for (size_t l = 0; l < G_N_ELEMENTS(learners); l++) {
         double with = ndcg(learners[l], raw, &weights), without = ndcg(learners[l], raw, NULL);
         if (with <= without)
