@@ -4,8 +4,9 @@
  * A calibration is fitted on one window (who scored what before it, who bought in it), by isotonic
  * regression of the score within bands of popularity (Zadrozny, Elkan: Transforming classifier
  * scores into accurate multiclass probability estimates, KDD 2002), and then aimed at a later
- * moment: a season moves the level, so every product's probabilities are shifted to add up to its
- * forecast number of buyers (demand.h). It is reported on a window later than the one fitted on.
+ * moment: a season moves the level, so every product's probabilities are shifted to add up to a
+ * mean of what they say and its forecast number of buyers (demand.h); which mean, the window that
+ * it was fitted on tells. It is reported on a later window.
  *
  * Scores of a learner that are probabilities themselves (Learner.is_probability) have several bands
  * and a shift per product, which can change the order of a list; other scores have one increasing
@@ -51,10 +52,11 @@ Samples *samples_new(const CalibrateMoment *moment, const CalibrateOptions *opti
                      GError **error);
 void samples_free(Samples *samples);
 
-/* Curves only; aim before use. *calibration is NULL when the window holds too few events (100) to
- * fit anything. For calibration_free(). ERR_NO_MEMORY. */
+/* Curves, and how far a product's own forecast is to be believed; aim before use. *calibration is
+ * NULL when the window holds too few events (100) to fit anything. For calibration_free().
+ * ERR_NO_MEMORY, ERR_CANCELLED. */
 bool calibration_fit(const CalibrateMoment *moment, const Samples *samples,
-                     Calibration **calibration, GError **error);
+                     const CalibrateOptions *options, Calibration **calibration, GError **error);
 
 /* Shifts the levels to what is forecast as of the moment: its targets are not looked at.
  * ERR_NO_MEMORY, ERR_CANCELLED. */

@@ -18,7 +18,11 @@
  * ends than a probability would be. */
 #define SLOPE_MIN    0.02f
 #define SLOPE_MAX    1.0f
-/* Events at which a product's own forecast and the level of the shop count alike. */
+/* What the model of pairs expects of a product and what the forecast says of it err for different
+ * reasons. How much the second counts is learned; where that cannot be, both count the same. */
+#define OWN_WEIGHT   0.5
+#define OWN_STEPS    20
+/* Events of a forecast at which it has half of its weight. */
 #define PRIOR_EVENTS 10.0
 #define FACTOR_MAX   8.0
 #define SHIFT_ROUNDS 20
@@ -217,30 +221,6 @@ static double count_events(const Samples *samples)
     return events;
 }
 
-bool calibration_fit(const CalibrateMoment *moment, const Samples *samples, Calibration **result,
-                     GError **error)
-{
-    const Learner *learner = moment->fitted->learner;
-    *result = NULL;
-    if (count_events(samples) < EVENTS_MIN)
-        return true;
-    g_autoptr(Calibration) calibration = calibration_new(moment->view->n_items, error);
-    if (!calibration)
-        return false;
-    calibration->by_item = learner->is_probability;
-    calibration->n_bands = learner->is_probability ? BANDS_MAX : 1;
-    calibration->candidate_min = learner->candidate_min;
-    if (!calibration_band(calibration, moment->view, error))
-        return false;
-    for (uint32_t b = 0; b < calibration->n_bands; b++) {
-        if (!fit_curve(calibration, samples, b, error))
-            return false;
-    }
-    if (fill_gaps(calibration))
-        *result = g_steal_pointer(&calibration);
-    return true;
-}
-
 /* What the calibration expects of each item before it is aimed, with the pairs by item. */
 typedef struct Levels {
     uint64_t *start; /* n_items + 1 */
@@ -287,6 +267,109 @@ static bool levels_init(Levels *levels, const Calibration *calibration, const Sa
     return true;
 }
 
+/* Forecasts as of the moment, of users drawn: of items that have any chance. *level: of all of them
+ * against what is expected; 0 when nothing can be said. */
+static bool levels_forecast(Levels *levels, const CalibrateMoment *moment, const Samples *samples,
+                            const CalibrateOptions *options, double *level, GError **error)
+{
+    DemandOptions when = {
+        .as_of = moment->scope->anchor, .horizon = options->horizon, .cancel = options->cancel};
+    unsigned windows = 0;
+    *level = 0;
+    if (!demand_forecast(options->raw, &when, levels->demand, &windows, error))
+        return false;
+    double expected = 0, demand = 0;
+    for (uint32_t item = 0; item < moment->view->n_items; item++) {
+        bool counts = moment->scope->item[item] && levels->expected[item] > 0;
+        levels->demand[item] *= counts ? samples->user_share : 0;
+        expected += levels->expected[item];
+        demand += levels->demand[item];
+    }
+    if (windows > 0 && expected > 0 && demand > 0)
+        *level = CLAMP(demand / expected, 1 / FACTOR_MAX, FACTOR_MAX);
+    return true;
+}
+
+/* What to multiply the expectation by: a product's own forecast counts by the events that it rests
+ * on, the shop's level for the rest. */
+static double item_factor(const Levels *levels, uint32_t item, double own_weight, double level)
+{
+    double expected = levels->expected[item], demand = levels->demand[item];
+    if (!(expected > 0) || !(demand > 0))
+        return level;
+    double own = own_weight * demand / (demand + PRIOR_EVENTS);
+    return CLAMP(exp(own * log(demand / expected) + (1 - own) * log(level)), 1 / FACTOR_MAX,
+                 FACTOR_MAX);
+}
+
+/* Log likelihood of what was bought, as shares of all, up to what the weight does not change. */
+static double likelihood(const Levels *levels, const double *bought, uint32_t n_items,
+                         double own_weight, double level)
+{
+    double all = 0, events = 0, sum = 0;
+    for (uint32_t item = 0; item < n_items; item++) {
+        if (!(levels->expected[item] > 0))
+            continue;
+        double rate = levels->expected[item] * item_factor(levels, item, own_weight, level);
+        all += rate;
+        events += bought[item];
+        sum += bought[item] > 0 ? bought[item] * log(rate) : 0;
+    }
+    return sum - events * log(all);
+}
+
+/* The weight by which forecasts as of the moment would have told best what was bought after it. */
+static bool learn_own_weight(Calibration *calibration, const CalibrateMoment *moment,
+                             const Samples *samples, const CalibrateOptions *options,
+                             GError **error)
+{
+    g_auto(Levels) levels = {0};
+    double level, best = -INFINITY;
+    g_autofree double *bought = kept_new0(calibration->n_items, sizeof(double), error);
+    if (!bought || !levels_init(&levels, calibration, samples, error) ||
+        !levels_forecast(&levels, moment, samples, options, &level, error))
+        return false;
+    for (uint64_t s = 0; s < samples->n; s++)
+        bought[samples->item[s]] += samples->is_bought[s];
+    for (int step = 0; step <= OWN_STEPS && level > 0; step++) {
+        double own_weight = (double)step / OWN_STEPS;
+        double told = likelihood(&levels, bought, calibration->n_items, own_weight, level);
+        if (told > best) {
+            best = told;
+            calibration->own_weight = (float)own_weight;
+        }
+    }
+    return true;
+}
+
+bool calibration_fit(const CalibrateMoment *moment, const Samples *samples,
+                     const CalibrateOptions *options, Calibration **result, GError **error)
+{
+    const Learner *learner = moment->fitted->learner;
+    *result = NULL;
+    if (count_events(samples) < EVENTS_MIN)
+        return true;
+    g_autoptr(Calibration) calibration = calibration_new(moment->view->n_items, error);
+    if (!calibration)
+        return false;
+    calibration->by_item = learner->is_probability;
+    calibration->n_bands = learner->is_probability ? BANDS_MAX : 1;
+    calibration->candidate_min = learner->candidate_min;
+    calibration->own_weight = OWN_WEIGHT;
+    if (!calibration_band(calibration, moment->view, error))
+        return false;
+    for (uint32_t b = 0; b < calibration->n_bands; b++) {
+        if (!fit_curve(calibration, samples, b, error))
+            return false;
+    }
+    if (!fill_gaps(calibration))
+        return true;
+    if (calibration->by_item && !learn_own_weight(calibration, moment, samples, options, error))
+        return false;
+    *result = g_steal_pointer(&calibration);
+    return true;
+}
+
 /* Of the pairs [begin, end), with `shift` added: how many events, and how fast that rises. */
 static double expect(const Levels *levels, uint64_t begin, uint64_t end, double shift, double *rise)
 {
@@ -314,30 +397,23 @@ static float find_shift(const Levels *levels, uint64_t begin, uint64_t end, doub
     return (float)shift;
 }
 
-/* A product's own forecast where it rests on many events, the shop's level where on few. */
-static double item_factor(const Levels *levels, uint32_t item, double level)
-{
-    double expected = levels->expected[item], demand = levels->demand[item];
-    if (!(expected > 0) || !(demand > 0))
-        return level;
-    double own = demand / (demand + PRIOR_EVENTS);
-    return CLAMP(exp(own * log(demand / expected) + (1 - own) * log(level)), 1 / FACTOR_MAX,
-                 FACTOR_MAX);
-}
-
 static void aim_items(Calibration *calibration, const Levels *levels, double level)
 {
     for (uint32_t item = 0; item < calibration->n_items; item++) {
-        double wanted = levels->expected[item] * item_factor(levels, item, level);
+        double wanted =
+            levels->expected[item] * item_factor(levels, item, calibration->own_weight, level);
         calibration->shift[item] =
             wanted > 0 ? find_shift(levels, levels->start[item], levels->start[item + 1], wanted)
                        : (float)log(level);
     }
 }
 
-static void aim_all(Calibration *calibration, const Levels *levels, double wanted)
+static void aim_all(Calibration *calibration, const Levels *levels, double level)
 {
-    float shift = find_shift(levels, 0, levels->start[calibration->n_items], wanted);
+    double expected = 0;
+    for (uint32_t item = 0; item < calibration->n_items; item++)
+        expected += levels->expected[item];
+    float shift = find_shift(levels, 0, levels->start[calibration->n_items], expected * level);
     for (uint32_t item = 0; item < calibration->n_items; item++)
         calibration->shift[item] = shift;
 }
@@ -345,28 +421,16 @@ static void aim_all(Calibration *calibration, const Levels *levels, double wante
 bool calibration_aim(Calibration *calibration, const CalibrateMoment *moment,
                      const Samples *samples, const CalibrateOptions *options, GError **error)
 {
-    DemandOptions when = {
-        .as_of = moment->scope->anchor, .horizon = options->horizon, .cancel = options->cancel};
     g_auto(Levels) levels = {0};
-    unsigned windows = 0;
+    double level;
     if (!calibration_band(calibration, moment->view, error) ||
         !levels_init(&levels, calibration, samples, error) ||
-        !demand_forecast(options->raw, &when, levels.demand, &windows, error))
+        !levels_forecast(&levels, moment, samples, options, &level, error))
         return false;
-    double expected = 0, demand = 0;
-    for (uint32_t item = 0; item < calibration->n_items; item++) {
-        bool counts = moment->scope->item[item] && levels.expected[item] > 0;
-        levels.demand[item] *= counts ? samples->user_share : 0;
-        expected += levels.expected[item];
-        demand += levels.demand[item];
-    }
-    if (windows == 0 || !(expected > 0) || !(demand > 0))
-        return true;
-    double level = CLAMP(demand / expected, 1 / FACTOR_MAX, FACTOR_MAX);
-    if (calibration->by_item)
+    if (level > 0 && calibration->by_item)
         aim_items(calibration, &levels, level);
-    else
-        aim_all(calibration, &levels, expected * level);
+    else if (level > 0)
+        aim_all(calibration, &levels, level);
     return true;
 }
 

@@ -16,6 +16,8 @@ struct Calibration {
     uint32_t n_items, n_bands;
     bool by_item;        /* several bands and a shift per item; else one of each */
     float candidate_min; /* of the learner */
+    float own_weight;    /* of a product's own forecast, as learned; not in a file, where all is
+                            aimed */
     Curve curve[BANDS_MAX];
     uint8_t *band; /* n_items: which curve is its */
     float *shift;  /* n_items: what is added to the log-odds */

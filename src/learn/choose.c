@@ -208,7 +208,8 @@ static bool calibrate_on_validation(Chooser *chooser, const Stage *stage, GError
                               stage->targets};
     CalibrateOptions options = calibrating(chooser);
     g_autoptr(Samples) samples = samples_new(&moment, &options, error);
-    bool good = samples && calibration_fit(&moment, samples, &chooser->calibration, error);
+    bool good =
+        samples && calibration_fit(&moment, samples, &options, &chooser->calibration, error);
     g_clear_pointer(&chooser->best_fitted, fitted_free);
     return good;
 }
@@ -228,7 +229,7 @@ static bool calibrate_on_test(Chooser *chooser, Trial *trial, GError **error)
     calibration_free(chooser->judged_by);
     chooser->judged_by = g_steal_pointer(&chooser->calibration);
     trial->calibration = chooser->judged_by;
-    return calibration_fit(&moment, samples, &chooser->calibration, error);
+    return calibration_fit(&moment, samples, &options, &chooser->calibration, error);
 }
 
 static bool test_candidate(Chooser *chooser, Candidate *candidate, const Stage *stage,

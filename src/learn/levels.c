@@ -114,17 +114,22 @@ static CalibrateMoment moment_of(const LevelMoment *moment, const Fitted *fitted
     return (CalibrateMoment){fitted, moment->view, moment->scope, moment->targets};
 }
 
+static CalibrateOptions calibrating(const Fitting *fitting)
+{
+    const LevelsOptions *options = fitting->options;
+    return (CalibrateOptions){.raw = fitting->mapped,
+                              .horizon = options->horizon,
+                              .seed = options->seed,
+                              .threads = options->threads,
+                              .cancel = options->cancel};
+}
+
 static bool aim(const Fitting *fitting, Calibration *calibration, const LevelMoment *moment,
                 const Samples *samples, GError **error)
 {
-    const LevelsOptions *options = fitting->options;
     Fitted fitted = {&learner_levels, moment->view->n_users, moment->view->n_items};
     CalibrateMoment when = moment_of(moment, &fitted);
-    CalibrateOptions how = {.raw = fitting->mapped,
-                            .horizon = options->horizon,
-                            .seed = options->seed,
-                            .threads = options->threads,
-                            .cancel = options->cancel};
+    CalibrateOptions how = calibrating(fitting);
     return calibration_aim(calibration, &when, samples, &how, error);
 }
 
@@ -161,7 +166,8 @@ static bool calibrate(const Fitting *fitting, unsigned f, Calibration *earlier,
         return false;
     Fitted fitted = {&learner_levels, moment.view->n_users, moment.view->n_items};
     CalibrateMoment when = moment_of(&moment, &fitted);
-    return calibration_fit(&when, samples, calibration, error);
+    CalibrateOptions how = calibrating(fitting);
+    return calibration_fit(&when, samples, &how, calibration, error);
 }
 
 /* The level model as of now. */

@@ -308,7 +308,7 @@ static Products fit_products(const Dataset *raw, const Window *window, uint64_t 
         g_autoptr(Samples) samples = samples_new(&moment, &options, &error);
         bool good =
             samples &&
-            (at < now ? calibration_fit(&moment, samples, &products.calibration, &error)
+            (at < now ? calibration_fit(&moment, samples, &options, &products.calibration, &error)
                       : calibration_aim(products.calibration, &moment, samples, &options, &error));
         if (!good || !products.calibration)
             golden_fail("calibration", error);

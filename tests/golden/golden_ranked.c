@@ -221,7 +221,8 @@ static Calibration *calibrate(const Dataset *raw, const Window *window, uint64_t
     CalibrateOptions options = {.raw = raw, .horizon = WINDOW, .k = 10, .seed = seed};
     g_autoptr(Samples) samples = samples_new(&moment, &options, &error);
     Calibration *calibration = NULL;
-    if (!samples || !calibration_fit(&moment, samples, &calibration, &error) || !calibration)
+    if (!samples || !calibration_fit(&moment, samples, &options, &calibration, &error) ||
+        !calibration)
         golden_fail("calibrate", error);
     return calibration;
 }

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "learn/calibrate.h"
+#include "learn/calibration.h"
 
 #define USERS   1500u
 #define ITEMS   40u
@@ -36,8 +37,9 @@ static const Learner probable = {
     .name = "probable", .is_probability = true, .candidate_min = 1e-6f, .score_users = score_users};
 static const Learner ordered = {.name = "ordered", .score_users = score_users};
 
-/* Five months, the chance of every month alike; `growth` times as much in the last. */
-static Dataset *shop(uint64_t seed, double growth)
+/* Six months, the chance of every month alike; `growth` times as much in the last, and `favour`
+ * times as much for each third product, which the scores do not know. */
+static Dataset *shop_with_favour(uint64_t seed, double growth, double favour)
 {
     g_autoptr(GArray) bought = g_array_new(FALSE, FALSE, sizeof(Bought));
     Rng rng;
@@ -47,7 +49,7 @@ static Dataset *shop(uint64_t seed, double growth)
         g_array_append_val(bought, first);
         for (uint32_t item = 0; item < ITEMS; item++) {
             for (unsigned month = 0; month < 6; month++) {
-                double more = month >= 5 ? growth : 1;
+                double more = (month >= 5 ? growth : 1) * (item % 3 == 0 ? favour : 1);
                 if (rng_uniform(&rng) >= more * chance(user, item))
                     continue;
                 Bought one = {user, item, 30 * (month + rng_uniform(&rng))};
@@ -56,6 +58,11 @@ static Dataset *shop(uint64_t seed, double growth)
         }
     }
     return shop_new(USERS, ITEMS, (const Bought *)(void *)bought->data, bought->len);
+}
+
+static Dataset *shop(uint64_t seed, double growth)
+{
+    return shop_with_favour(seed, growth, 1);
 }
 
 typedef struct Setting {
@@ -96,7 +103,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Setting, setting_clear)
 static Calibration *fit(const Setting *setting)
 {
     Calibration *calibration;
-    assert_true(calibration_fit(&setting->moment, setting->samples, &calibration, NULL));
+    assert_true(
+        calibration_fit(&setting->moment, setting->samples, &setting->options, &calibration, NULL));
     assert_non_null(calibration);
     return calibration;
 }
@@ -169,6 +177,21 @@ static void a_growing_shop_is_aimed_higher(void **state) /* F20 */
     assert_true(after_aim > 1.2 * before_aim);
 }
 
+static double own_weight_where(double favour)
+{
+    g_auto(Setting) setting;
+    setting_open(&setting, shop_with_favour(7, 1, favour), MOMENT, &probable);
+    g_autoptr(Calibration) calibration = fit(&setting);
+    return calibration->own_weight;
+}
+
+/* Scores that tell the chances leave nothing but chance to a forecast. */
+static void a_products_own_forecast_counts_where_it_told_more(void **state) /* F20 */
+{
+    assert_true(own_weight_where(1) < 0.5);
+    assert_true(own_weight_where(2.5) > 0.8);
+}
+
 static void scores_that_are_no_probabilities_keep_their_order(void **state) /* F20 F25 */
 {
     g_auto(Setting) setting;
@@ -235,7 +258,8 @@ static void too_few_events_calibrate_nothing(void **state) /* F20 */
     g_auto(Setting) setting;
     setting_open(&setting, shop_new(USERS, ITEMS, bought, 4), MOMENT, &probable);
     Calibration *calibration = NULL;
-    assert_true(calibration_fit(&setting.moment, setting.samples, &calibration, NULL));
+    assert_true(
+        calibration_fit(&setting.moment, setting.samples, &setting.options, &calibration, NULL));
     assert_null(calibration);
 }
 
@@ -261,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_levels_become_the_planted_chances),
         cmocka_unit_test(a_growing_shop_is_aimed_higher),
+        cmocka_unit_test(a_products_own_forecast_counts_where_it_told_more),
         cmocka_unit_test(scores_that_are_no_probabilities_keep_their_order),
         cmocka_unit_test(every_way_to_ask_gives_one_answer),
         cmocka_unit_test(it_survives_its_file),

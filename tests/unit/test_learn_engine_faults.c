@@ -72,7 +72,7 @@ static bool calibrate(const Shop *shop, GError **error)
         .raw = shop->raw, .horizon = HORIZON, .k = 10, .seed = 3, .threads = 1, .cancel = &cancel};
     g_autoptr(Calibration) calibration = NULL;
     g_autoptr(Samples) samples = samples_new(&moment, &options, error);
-    return samples && calibration_fit(&moment, samples, &calibration, error) &&
+    return samples && calibration_fit(&moment, samples, &options, &calibration, error) &&
            calibration_aim(calibration, &moment, samples, &options, error);
 }
 
