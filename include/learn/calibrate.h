@@ -6,7 +6,8 @@
  * scores into accurate multiclass probability estimates, KDD 2002), and then aimed at a later
  * moment: a season moves the level, so every product's probabilities are shifted to add up to a
  * mean of what they say and its forecast number of buyers (demand.h); which mean, the window that
- * it was fitted on tells. It is reported on a later window.
+ * it was fitted on tells. Pairs that are likely anyway take little of such a shift. It is reported
+ * on a later window.
  *
  * Scores of a learner that are probabilities themselves (Learner.is_probability) have several bands
  * and a shift per product, which can change the order of a list; other scores have one increasing

@@ -20,9 +20,22 @@ struct Calibration {
                             aimed */
     Curve curve[BANDS_MAX];
     uint8_t *band; /* n_items: which curve is its */
-    float *shift;  /* n_items: what is added to the log-odds */
+    float level;   /* what is added to the log-odds of all pairs */
+    float *shift;  /* n_items: what is added beyond, the less the likelier the pair is */
 };
 
 /* Bands of like popularity, each with a like share of the purchases of the last year: the most
  * bought products are band 0. band: n_items. */
 bool calibration_band(Calibration *calibration, const Dataset *view, GError **error);
+
+/* Log-odds of a score above 0, before anything is aimed. */
+float calibration_odds(const Calibration *calibration, uint32_t item, float score);
+
+/* How much of its product's shift a pair of these log-odds takes: 1 … 0. */
+float calibration_give(float odds);
+
+/* The weight by which forecasts as of the moment would have told best what was bought after it.
+ * Needs the curves. ERR_NO_MEMORY, ERR_CANCELLED. */
+bool calibration_learn_own_weight(Calibration *calibration, const CalibrateMoment *moment,
+                                  const Samples *samples, const CalibrateOptions *options,
+                                  GError **error);

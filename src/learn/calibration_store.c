@@ -8,7 +8,7 @@
 typedef struct StoredHead {
     uint32_t n_items, n_bands;
     uint32_t by_item, zero;
-    float candidate_min, zero_too;
+    float candidate_min, level;
 } StoredHead;
 
 bool calibration_save(const Calibration *calibration, SectionsWriter *writer, GError **error)
@@ -16,7 +16,8 @@ bool calibration_save(const Calibration *calibration, SectionsWriter *writer, GE
     StoredHead head = {.n_items = calibration->n_items,
                        .n_bands = calibration->n_bands,
                        .by_item = calibration->by_item,
-                       .candidate_min = calibration->candidate_min};
+                       .candidate_min = calibration->candidate_min,
+                       .level = calibration->level};
     return sections_write(writer, "calibration.head", &head, sizeof head, 1, error) &&
            sections_write(writer, "calibration.curve", calibration->curve, sizeof(Curve),
                           calibration->n_bands, error) &&
@@ -40,6 +41,8 @@ static bool is_curve(const Curve *curve)
 
 static bool is_sound(const Calibration *calibration)
 {
+    if (!isfinite(calibration->level))
+        return false;
     for (uint32_t b = 0; b < calibration->n_bands; b++) {
         if (!is_curve(&calibration->curve[b]))
             return false;
@@ -87,6 +90,7 @@ bool calibration_load(const Sections *sections, uint32_t n_items, Calibration **
     loaded->n_bands = head.n_bands;
     loaded->by_item = head.by_item != 0;
     loaded->candidate_min = head.candidate_min;
+    loaded->level = head.level;
     loaded->band = kept_new0(n_items, 1, error);
     loaded->shift = kept_new0(n_items, sizeof(float), error);
     if (!loaded->band || !loaded->shift ||

@@ -192,6 +192,25 @@ static void a_products_own_forecast_counts_where_it_told_more(void **state) /* F
     assert_true(own_weight_where(2.5) > 0.8);
 }
 
+/* However far its product is shifted. */
+static void a_likelier_pair_of_a_product_stays_likelier(void **state) /* F20 */
+{
+    g_auto(Setting) setting;
+    setting_open(&setting, shop(8, 1), MOMENT, &probable);
+    g_autoptr(Calibration) calibration = fit(&setting);
+    aim(calibration, &setting);
+    const float most[] = {-2.7f, 0, 2.7f};
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        float last = 0;
+        calibration->shift[item] = most[item % 3];
+        for (float x = 1e-6f; x < 1; x *= 1.02f) {
+            float probability = calibration_probability(calibration, item, x);
+            assert_true(probability > last);
+            last = probability;
+        }
+    }
+}
+
 static void scores_that_are_no_probabilities_keep_their_order(void **state) /* F20 F25 */
 {
     g_auto(Setting) setting;
@@ -286,6 +305,7 @@ int main(void)
         cmocka_unit_test(wrong_levels_become_the_planted_chances),
         cmocka_unit_test(a_growing_shop_is_aimed_higher),
         cmocka_unit_test(a_products_own_forecast_counts_where_it_told_more),
+        cmocka_unit_test(a_likelier_pair_of_a_product_stays_likelier),
         cmocka_unit_test(scores_that_are_no_probabilities_keep_their_order),
         cmocka_unit_test(every_way_to_ask_gives_one_answer),
         cmocka_unit_test(it_survives_its_file),
