@@ -10,8 +10,10 @@
  * on a later window.
  *
  * Scores of a learner that are probabilities themselves (Learner.is_probability) have several bands
- * and a shift per product, which can change the order of a list; other scores have one increasing
- * curve and one shift for all products, so that lists keep their order. */
+ * and a shift per product; other scores have one increasing curve and one shift for all products.
+ * Lists are in the order of scores either way: what the level of a product says of all its pairs
+ * together says little of the few that come first for somebody (on rolling windows lists by
+ * probability were as good at best). */
 #pragma once
 
 #include <stdbool.h>
@@ -78,12 +80,10 @@ bool calibration_report(const Calibration *calibration, const CalibrateMoment *m
 /* Of a score above 0; 0 where the learner knows nothing. */
 float calibration_probability(const Calibration *calibration, uint32_t item, float score);
 
-/* Whether the order of a list may be another by probability than by score. */
-bool calibration_reorders(const Calibration *calibration);
+/* Whether products have shifts of their own, so that a likelier pair is one of a higher score
+ * within its product only. */
+bool calibration_by_item(const Calibration *calibration);
 
-/* One user's scores for all items, in place. Those that are no candidate's (Learner.candidate_min)
- * stay as they are, below everything else. */
-void calibration_map_items(const Calibration *calibration, float *scores);
 /* All users' scores for one item, in place. */
 void calibration_map_users(const Calibration *calibration, uint32_t item, float *scores,
                            uint32_t n_users);

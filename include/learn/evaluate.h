@@ -51,9 +51,8 @@ typedef struct EvaluateOptions {
     uint32_t max_users; /* a sample of so many (by `seed`, alike for each learner); 0: all */
     bool only_new;      /* relevant = not in the user's history, which leaves the list as well */
     ListRules rules;
-    const struct Calibration *calibration; /* lists are by its probabilities; NULL: by scores */
-    uint64_t seed;                         /* of the bootstrap */
-    unsigned resamples;                    /* 1,000 */
+    uint64_t seed;      /* of the bootstrap */
+    unsigned resamples; /* 1,000 */
     unsigned threads;
     const Cancel *cancel;
 } EvaluateOptions;

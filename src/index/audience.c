@@ -63,7 +63,7 @@ bool audience_add_items(const Snapshot *snapshot, const uint32_t *items, uint32_
     if (!scorer)
         return false;
     const Calibration *calibration = scorer->calibration;
-    bool each = calibration && calibration_reorders(calibration);
+    bool each = calibration && calibration_by_item(calibration);
     uint32_t n_users = snapshot->meta.n_users, step = each ? 1 : MAX(n, 1);
     g_autofree float *some = g_try_new(float, (size_t)n_users + 1);
     if (!some) {
@@ -87,7 +87,7 @@ static bool score_users(const Snapshot *snapshot, const Scorer *scorer, const ui
                         uint32_t n, float *scores, GError **error)
 {
     const Calibration *calibration = scorer->calibration;
-    if (calibration && calibration_reorders(calibration))
+    if (calibration && calibration_by_item(calibration))
         return audience_add_items(snapshot, items, MIN(n, AUDIENCE_ITEMS_MAX), 1, scores, error);
     if (!scorer->fitted->learner->score_items(scorer->fitted, items, n, scores, error))
         return false;

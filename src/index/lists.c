@@ -65,17 +65,17 @@ static void mask(float *scores, const uint32_t *items, uint32_t n)
         scores[items[i]] = -INFINITY;
 }
 
-/* `best` by falling score, which becomes a probability. Those of pairs that were not looked at
- * closely are not known. */
+/* Of `best`, by falling score. A score that is no probability becomes one, which keeps the order,
+ * so that near 0 means unlikely. Pairs that were not looked at closely are not known. */
 static void find_probabilities(const Job *job, Scored *best, size_t n, float *probability)
 {
     const Calibration *calibration = job->calibration;
-    bool is_mapped = calibration && calibration_reorders(calibration);
-    for (size_t i = 0; i < n; i++) {
-        if (calibration && !is_mapped)
-            best[i].score = calibration_probability(calibration, best[i].index, best[i].score);
-        bool is_known = calibration && best[i].score > job->fitted->learner->candidate_min;
-        probability[i] = is_known ? best[i].score : 0;
+    memset(probability, 0, n * sizeof *probability);
+    for (size_t i = 0; calibration && i < n; i++) {
+        if (best[i].score > job->fitted->learner->candidate_min)
+            probability[i] = calibration_probability(calibration, best[i].index, best[i].score);
+        if (!calibration_by_item(calibration))
+            best[i].score = probability[i];
     }
 }
 
@@ -109,8 +109,6 @@ static bool rank_block(void *context, uint64_t begin, uint64_t end, unsigned wor
         float *scores = scratch->tile + (size_t)i * n_items;
         uint32_t n_banned;
         const uint32_t *banned = histories_banned(job->histories, users[i], &n_banned);
-        if (job->calibration && calibration_reorders(job->calibration))
-            calibration_map_items(job->calibration, scores);
         mask(scores, job->hidden, job->n_hidden);
         mask(scores, banned, n_banned);
         size_t found = topk_select(scores, n_items, lists->stride, scratch->work, scratch->best);
@@ -137,13 +135,6 @@ static bool rank_all(Job *job, const BuildOptions *options, GError **error)
             options->progress(options->progress_context, (double)(job->offset + rows) / (double)n);
     }
     return true;
-}
-
-/* Calibrated probabilities that change the order need every score. */
-static bool finds_itself(const Job *job)
-{
-    return job->fitted->learner->top_users &&
-           !(job->calibration && calibration_reorders(job->calibration));
 }
 
 static bool store_block(void *context, uint64_t begin, uint64_t end, unsigned worker,
@@ -252,7 +243,7 @@ Lists *lists_new(const Fitted *fitted, const Scope *scope, const Histories *hist
                .n_hidden = n_hidden,
                .allowed = scope->item,
                .calibration = options->calibration};
-    bool ranked = (finds_itself(&job) ? find_all : rank_all)(&job, options, error);
+    bool ranked = (job.fitted->learner->top_users ? find_all : rank_all)(&job, options, error);
     scratch_clear(&job);
     return ranked ? g_steal_pointer(&lists) : NULL;
 }

@@ -62,8 +62,8 @@ static bool judge_candidate(Backtest *backtest, Candidate *candidate, GError **e
         return false;
     if (!fitted)
         return candidate->absent;
-    Trial trial = {fitted, &backtest->stage, is_chosen ? choice->calibration : NULL};
-    if (trial.calibration && !judge_calibration(backtest, fitted, error))
+    Trial trial = {fitted, &backtest->stage};
+    if (is_chosen && choice->calibration && !judge_calibration(backtest, fitted, error))
         return false;
     candidate->test_any = trial_judge(&trial, backtest->options, choice->rules, false, error);
     if (!candidate->test_any)

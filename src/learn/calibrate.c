@@ -219,7 +219,6 @@ bool calibration_fit(const CalibrateMoment *moment, const Samples *samples,
         return false;
     calibration->by_item = learner->is_probability;
     calibration->n_bands = learner->is_probability ? BANDS_MAX : 1;
-    calibration->candidate_min = learner->candidate_min;
     if (!calibration_band(calibration, moment->view, error))
         return false;
     for (uint32_t b = 0; b < calibration->n_bands; b++) {
@@ -253,18 +252,9 @@ float calibration_probability(const Calibration *calibration, uint32_t item, flo
     return 1 / (1 + expf(-odds - shift));
 }
 
-bool calibration_reorders(const Calibration *calibration)
+bool calibration_by_item(const Calibration *calibration)
 {
     return calibration->by_item;
-}
-
-void calibration_map_items(const Calibration *calibration, float *scores)
-{
-    float least = calibration->candidate_min;
-    for (uint32_t item = 0; item < calibration->n_items; item++) {
-        if (scores[item] >= least)
-            scores[item] = MAX(calibration_probability(calibration, item, scores[item]), least);
-    }
 }
 
 void calibration_map_users(const Calibration *calibration, uint32_t item, float *scores,

@@ -14,10 +14,9 @@ typedef struct Curve {
 
 struct Calibration {
     uint32_t n_items, n_bands;
-    bool by_item;        /* several bands and a shift per item; else one of each */
-    float candidate_min; /* of the learner */
-    float own_weight;    /* of a product's own forecast, as learned; not in a file, where all is
-                            aimed */
+    bool by_item;     /* several bands and a shift per item; else one of each */
+    float own_weight; /* of a product's own forecast, as learned; not in a file, where all is
+                         aimed */
     Curve curve[BANDS_MAX];
     uint8_t *band; /* n_items: which curve is its */
     float level;   /* what is added to the log-odds of all pairs */

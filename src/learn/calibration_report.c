@@ -110,7 +110,7 @@ static void fill_bins(const Judged *judged, const Scored *order, uint64_t n, dou
     }
 }
 
-/* The first k of every user; for g_free(). */
+/* The first k of every user by score, then all by falling probability; for g_free(). */
 static Scored *find_lists(const Judged *judged, unsigned k, uint64_t *n, GError **error)
 {
     const Samples *samples = judged->samples;
@@ -119,10 +119,12 @@ static Scored *find_lists(const Judged *judged, unsigned k, uint64_t *n, GError 
     *n = 0;
     for (uint32_t user = 0; lists && user < samples->n_users; user++) {
         uint64_t begin = samples->start[user];
-        size_t found = topk_select(judged->probability + begin, samples->start[user + 1] - begin, k,
+        size_t found = topk_select(samples->score + begin, samples->start[user + 1] - begin, k,
                                    work, lists + *n);
-        for (size_t i = 0; i < found; i++)
-            lists[*n + i].index += (uint32_t)begin;
+        for (size_t i = 0; i < found; i++) {
+            uint32_t s = lists[*n + i].index + (uint32_t)begin;
+            lists[*n + i] = (Scored){s, judged->probability[s]};
+        }
         *n += found;
     }
     if (lists)

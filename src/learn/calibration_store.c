@@ -8,7 +8,7 @@
 typedef struct StoredHead {
     uint32_t n_items, n_bands;
     uint32_t by_item, zero;
-    float candidate_min, level;
+    float level, zero_too;
 } StoredHead;
 
 bool calibration_save(const Calibration *calibration, SectionsWriter *writer, GError **error)
@@ -16,7 +16,6 @@ bool calibration_save(const Calibration *calibration, SectionsWriter *writer, GE
     StoredHead head = {.n_items = calibration->n_items,
                        .n_bands = calibration->n_bands,
                        .by_item = calibration->by_item,
-                       .candidate_min = calibration->candidate_min,
                        .level = calibration->level};
     return sections_write(writer, "calibration.head", &head, sizeof head, 1, error) &&
            sections_write(writer, "calibration.curve", calibration->curve, sizeof(Curve),
@@ -89,7 +88,6 @@ bool calibration_load(const Sections *sections, uint32_t n_items, Calibration **
     loaded->n_items = n_items;
     loaded->n_bands = head.n_bands;
     loaded->by_item = head.by_item != 0;
-    loaded->candidate_min = head.candidate_min;
     loaded->level = head.level;
     loaded->band = kept_new0(n_items, 1, error);
     loaded->shift = kept_new0(n_items, sizeof(float), error);

@@ -25,7 +25,6 @@ typedef struct Chooser {
     const Candidate *chosen, *best_baseline;
     Search *search;           /* NULL before it ran */
     Calibration *calibration; /* from the latest window it was fitted on */
-    Calibration *judged_by;   /* from the window before that */
     char *calibration_report;
 } Chooser;
 
@@ -42,7 +41,6 @@ static void chooser_clear(Chooser *chooser)
     fitted_free(chooser->best_fitted);
     search_free(chooser->search);
     calibration_free(chooser->calibration);
-    calibration_free(chooser->judged_by);
     g_free(chooser->calibration_report);
 }
 
@@ -133,7 +131,7 @@ static bool validate_candidate(Chooser *chooser, Candidate *candidate, const Sta
         return false;
     if (candidate->absent)
         return true;
-    Trial trial = {fitted, stage, NULL};
+    Trial trial = {fitted, stage};
     candidate->validation = judge(chooser, &trial, chooser->rules, false, error);
     if (!candidate->validation)
         return false;
@@ -214,8 +212,8 @@ static bool calibrate_on_validation(Chooser *chooser, const Stage *stage, GError
     return good;
 }
 
-/* Reports the curves at hand, which the lists on test are judged by, and makes those of later. */
-static bool calibrate_on_test(Chooser *chooser, Trial *trial, GError **error)
+/* Reports the curves at hand, and makes those of later. */
+static bool calibrate_on_test(Chooser *chooser, const Trial *trial, GError **error)
 {
     const Stage *stage = trial->stage;
     CalibrateMoment moment = {trial->fitted, stage->view, stage->scope, stage->targets};
@@ -226,9 +224,7 @@ static bool calibrate_on_test(Chooser *chooser, Trial *trial, GError **error)
     if (chooser->calibration && !(chooser->calibration_report = trial_calibration(
                                       chooser->calibration, &moment, samples, &options, error)))
         return false;
-    calibration_free(chooser->judged_by);
-    chooser->judged_by = g_steal_pointer(&chooser->calibration);
-    trial->calibration = chooser->judged_by;
+    g_clear_pointer(&chooser->calibration, calibration_free);
     return calibration_fit(&moment, samples, &options, &chooser->calibration, error);
 }
 
@@ -241,7 +237,7 @@ static bool test_candidate(Chooser *chooser, Candidate *candidate, const Stage *
         return false;
     if (candidate->absent)
         return true;
-    Trial trial = {fitted, stage, NULL};
+    Trial trial = {fitted, stage};
     bool calibrates = candidate == chooser->chosen && !chooser->windows.none;
     return (!calibrates || calibrate_on_test(chooser, &trial, error)) &&
            (candidate->test_any = judge(chooser, &trial, chooser->rules, false, error)) &&
@@ -354,7 +350,7 @@ static bool confirm(Chooser *chooser, const Stage *stage, GError **error)
     if (chooser->windows.none)
         return true;
     g_autoptr(Fitted) fitted = fit_candidate(chooser, chooser->chosen, stage, error);
-    Trial trial = {fitted, stage, NULL};
+    Trial trial = {fitted, stage};
     return fitted && calibrate_on_test(chooser, &trial, error);
 }
 

@@ -284,8 +284,6 @@ static bool judge_block(void *context, uint64_t begin, uint64_t end, unsigned wo
         return false;
     for (uint64_t at = begin; at < end; at++) {
         float *scores = scratch->tile + (at - begin) * judge->view->n_items;
-        if (judge->options->calibration && calibration_reorders(judge->options->calibration))
-            calibration_map_items(judge->options->calibration, scores);
         judge_user(judge, (uint32_t)at, scores, scratch);
     }
     return true;

@@ -70,7 +70,6 @@ Evaluation *trial_judge(const Trial *trial, const ChooseOptions *options, ListRu
                            .max_users = trial_users(stage->view->n_items),
                            .only_new = only_new,
                            .rules = rules,
-                           .calibration = trial->calibration,
                            .seed = options->seed,
                            .resamples = RESAMPLES,
                            .threads = options->threads,

@@ -29,7 +29,6 @@ void stage_clear(Stage *stage);
 typedef struct Trial {
     const Fitted *fitted;
     const Stage *stage;
-    const Calibration *calibration; /* or NULL */
 } Trial;
 
 /* What fits go by that was found before them: as in FitContext. */

@@ -4,9 +4,9 @@
  *     golden_sets [FOLDER [SET …]]
  *
  * FOLDER holds the sets that may not be shipped (default: $SHORTLIST_QUALITY_DATA); a set whose
- * files are not there is said to be absent. Prints for each set every learner by itself, as it
- * scores, and the chosen one as it is served, by probability. Ends with status 1 when what is
- * served falls below a mark or below a single learner by more than another seed explains. */
+ * files are not there is said to be absent. Prints for each set every learner by itself, the chosen
+ * one marked: it is what is served. Ends with status 1 when that falls below a mark or below another
+ * learner by more than another seed explains. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "data/split.h"
-#include "learn/calibrate.h"
 #include "learn/choose.h"
 #include "learn/evaluate.h"
 #include "learn/learner.h"
@@ -50,14 +49,12 @@ static void take(const Evaluation *judged, double *figures)
     figures[METRIC_HIT] = judged->hit_ci.mean;
 }
 
-static Evaluation *judge(const Bench *bench, const Fitted *fitted, const Calibration *calibration,
-                         bool only_new)
+static Evaluation *judge(const Bench *bench, const Fitted *fitted, bool only_new)
 {
     g_autoptr(GError) error = NULL;
     EvaluateOptions how = {.k = bench->kind->k,
                            .only_new = only_new,
                            .rules = bench->choice->rules,
-                           .calibration = calibration,
                            .seed = SEED,
                            .resamples = 1000};
     Evaluation *judged =
@@ -68,15 +65,15 @@ static Evaluation *judge(const Bench *bench, const Fitted *fitted, const Calibra
 }
 
 /* Prints a line of the table. */
-static Figures report(const Bench *bench, const char *name, const Fitted *fitted,
-                      const Calibration *calibration, double seconds)
+static Figures report(const Bench *bench, const Fitted *fitted, double seconds)
 {
     Figures figures;
-    g_autoptr(Evaluation) any = judge(bench, fitted, calibration, false);
-    g_autoptr(Evaluation) only_new = judge(bench, fitted, calibration, true);
+    g_autoptr(Evaluation) any = judge(bench, fitted, false);
+    g_autoptr(Evaluation) only_new = judge(bench, fitted, true);
     take(any, figures.any);
     take(only_new, figures.only_new);
-    printf("  %-12s", name);
+    bool is_chosen = fitted->learner == bench->choice->learner;
+    printf("%c %-12s", is_chosen ? '*' : ' ', fitted->learner->name);
     for (size_t m = 0; m < METRICS; m++)
         printf("  %.4f", figures.any[m]);
     printf("  [%.3f, %.3f]  ", any->ndcg_ci.low, any->ndcg_ci.high);
@@ -117,23 +114,7 @@ static void keep_best(Figures *best, const Figures *figures)
     }
 }
 
-/* The calibration of the choice, at the level of what is expected from the moment on. */
-static void aim(const Bench *bench, const Fitted *fitted)
-{
-    g_autoptr(GError) error = NULL;
-    if (!bench->choice->calibration)
-        return;
-    CalibrateMoment now = {.fitted = fitted, .view = bench->view, .scope = bench->scope};
-    CalibrateOptions options = {.raw = bench->set->raw,
-                                .rules = bench->choice->rules,
-                                .horizon = bench->kind->horizon_days * US_PER_DAY,
-                                .seed = SEED};
-    g_autoptr(Samples) samples = samples_new(&now, &options, &error);
-    if (!samples || !calibration_aim(bench->choice->calibration, &now, samples, &options, &error))
-        golden_fail("aim", error);
-}
-
-/* One learner by itself; the chosen one as it is served as well, into *served. */
+/* One learner by itself; the chosen one, which is served, into *served too. */
 static void try_learner(Bench *bench, const Learner *learner, Figures *served)
 {
     double seconds;
@@ -142,12 +123,10 @@ static void try_learner(Bench *bench, const Learner *learner, Figures *served)
         printf("  %-12s  cannot learn from these data\n", learner->name);
         return;
     }
-    Figures figures = report(bench, learner->name, fitted, NULL, seconds);
+    Figures figures = report(bench, fitted, seconds);
     keep_best(&bench->best, &figures);
-    if (learner != bench->choice->learner)
-        return;
-    aim(bench, fitted);
-    *served = report(bench, "* as served", fitted, bench->choice->calibration, seconds);
+    if (learner == bench->choice->learner)
+        *served = figures;
 }
 
 static bool reaches(const Bench *bench, const char *what, double figure, double mark)
