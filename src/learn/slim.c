@@ -25,7 +25,7 @@ const SlimParams slim_defaults = {
 };
 
 /* Of one thread. */
-typedef struct Bench {
+typedef struct Scratch {
     float *sum;      /* n_items: a row of G, zeros between items */
     uint32_t *met;   /* n_items: where it is not zero */
     float *likeness; /* n_items: of those */
@@ -33,7 +33,7 @@ typedef struct Bench {
     uint32_t *place; /* n_items: 1 + place among the neighbours in hand, or 0 */
     float *matrix;   /* neighbours² */
     float *right;    /* neighbours */
-} Bench;
+} Scratch;
 
 typedef struct SlimWork {
     const SlimParams *params;
@@ -44,7 +44,7 @@ typedef struct SlimWork {
     float ridge;      /* λ */
     uint32_t neighbours;
     unsigned threads;
-    Bench *bench;      /* threads */
+    Scratch *scratch;  /* threads */
     SparseSlots *gram; /* rows of G without the diagonal */
     SparseSlots *from; /* row i: w(·, i) */
 } SlimWork;
@@ -54,16 +54,16 @@ static void slim_work_clear(SlimWork *work)
     csr_free(work->buyers);
     g_free(work->scale);
     g_free(work->diagonal);
-    for (unsigned t = 0; work->bench && t < work->threads; t++) {
-        g_free(work->bench[t].sum);
-        g_free(work->bench[t].met);
-        g_free(work->bench[t].likeness);
-        g_free(work->bench[t].best);
-        g_free(work->bench[t].place);
-        g_free(work->bench[t].matrix);
-        g_free(work->bench[t].right);
+    for (unsigned t = 0; work->scratch && t < work->threads; t++) {
+        g_free(work->scratch[t].sum);
+        g_free(work->scratch[t].met);
+        g_free(work->scratch[t].likeness);
+        g_free(work->scratch[t].best);
+        g_free(work->scratch[t].place);
+        g_free(work->scratch[t].matrix);
+        g_free(work->scratch[t].right);
     }
-    g_free(work->bench);
+    g_free(work->scratch);
     sparse_slots_free(work->gram);
     sparse_slots_free(work->from);
 }
@@ -81,26 +81,26 @@ static uint32_t gram_width(uint32_t n_items)
     return MIN(sparse_slots_width(n_items, GRAM_KEPT), MAX(n_items, 2) - 1);
 }
 
-static bool bench_alloc(Bench *bench, uint32_t n_items, uint32_t width, uint32_t neighbours)
+static bool scratch_alloc(Scratch *scratch, uint32_t n_items, uint32_t width, uint32_t neighbours)
 {
-    bench->sum = g_try_new0(float, n_items);
-    bench->met = g_try_new(uint32_t, n_items);
-    bench->likeness = g_try_new(float, n_items);
-    bench->best = g_try_new(Scored, 3 * (size_t)width);
-    bench->place = g_try_new0(uint32_t, n_items);
-    bench->matrix = g_try_new(float, (size_t)neighbours *neighbours);
-    bench->right = g_try_new(float, neighbours);
-    return bench->sum && bench->met && bench->likeness && bench->best && bench->place &&
-           bench->matrix && bench->right;
+    scratch->sum = g_try_new0(float, n_items);
+    scratch->met = g_try_new(uint32_t, n_items);
+    scratch->likeness = g_try_new(float, n_items);
+    scratch->best = g_try_new(Scored, 3 * (size_t)width);
+    scratch->place = g_try_new0(uint32_t, n_items);
+    scratch->matrix = g_try_new(float, (size_t)neighbours *neighbours);
+    scratch->right = g_try_new(float, neighbours);
+    return scratch->sum && scratch->met && scratch->likeness && scratch->best && scratch->place &&
+           scratch->matrix && scratch->right;
 }
 
 static bool work_alloc(SlimWork *work, GError **error)
 {
     uint32_t n_items = work->users->cols, width = gram_width(n_items);
     work->neighbours = MIN(work->params->neighbours, width);
-    work->bench = g_new0(Bench, work->threads);
+    work->scratch = g_new0(Scratch, work->threads);
     for (unsigned t = 0; t < work->threads; t++) {
-        if (!bench_alloc(&work->bench[t], n_items, width, work->neighbours))
+        if (!scratch_alloc(&work->scratch[t], n_items, width, work->neighbours))
             return no_memory(n_items, error);
     }
     work->gram = sparse_slots_new(n_items, n_items, width, error);
@@ -133,7 +133,7 @@ static bool measure(SlimWork *work, GError **error)
 /* ---- G ---- */
 
 /* How many items met `item`, which is not among them. */
-static uint32_t meet(const SlimWork *work, uint32_t item, Bench *bench)
+static uint32_t meet(const SlimWork *work, uint32_t item, Scratch *scratch)
 {
     const Csr *users = work->users, *buyers = work->buyers;
     uint32_t n = 0;
@@ -145,9 +145,9 @@ static uint32_t meet(const SlimWork *work, uint32_t item, Bench *bench)
             float more = weight * users->value[e];
             if (!(more > 0) || other == item)
                 continue;
-            if (bench->sum[other] == 0)
-                bench->met[n++] = other;
-            bench->sum[other] += more;
+            if (scratch->sum[other] == 0)
+                scratch->met[n++] = other;
+            scratch->sum[other] += more;
         }
     }
     return n;
@@ -159,107 +159,110 @@ static float likeness_of(const SlimWork *work, uint32_t item, uint32_t other, fl
            sqrtf((work->diagonal[item] + work->ridge) * (work->diagonal[other] + work->ridge));
 }
 
-static void keep_met(const SlimWork *work, uint32_t item, uint32_t n_met, Bench *bench)
+static void keep_met(const SlimWork *work, uint32_t item, uint32_t n_met, Scratch *scratch)
 {
     uint32_t width = work->gram->width;
     for (uint32_t m = 0; m < n_met; m++)
-        bench->likeness[m] = likeness_of(work, item, bench->met[m], bench->sum[bench->met[m]]);
-    uint32_t n =
-        (uint32_t)topk_select(bench->likeness, n_met, width, bench->best + width, bench->best);
+        scratch->likeness[m] =
+            likeness_of(work, item, scratch->met[m], scratch->sum[scratch->met[m]]);
+    uint32_t n = (uint32_t)topk_select(scratch->likeness, n_met, width, scratch->best + width,
+                                       scratch->best);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t other = bench->met[bench->best[i].index];
-        bench->best[i] = (Scored){other, bench->sum[other]};
+        uint32_t other = scratch->met[scratch->best[i].index];
+        scratch->best[i] = (Scored){other, scratch->sum[other]};
     }
-    sparse_slots_fill(work->gram, item, bench->best, n);
+    sparse_slots_fill(work->gram, item, scratch->best, n);
     for (uint32_t m = 0; m < n_met; m++)
-        bench->sum[bench->met[m]] = 0;
+        scratch->sum[scratch->met[m]] = 0;
 }
 
 static bool gram_rows(void *context, uint64_t begin, uint64_t end, unsigned worker, GError **error)
 {
     const SlimWork *work = context;
-    Bench *bench = &work->bench[worker];
+    Scratch *scratch = &work->scratch[worker];
     for (uint64_t item = begin; item < end; item++)
-        keep_met(work, (uint32_t)item, meet(work, (uint32_t)item, bench), bench);
+        keep_met(work, (uint32_t)item, meet(work, (uint32_t)item, scratch), scratch);
     return true;
 }
 
 /* ---- weights ---- */
 
-/* The neighbours of the item, as places in its row of G, to the front of bench->best; how many. */
-static uint32_t choose(const SlimWork *work, uint32_t item, Bench *bench)
+/* The neighbours of the item, as places in its row of G, to the front of scratch->best; how many.
+ */
+static uint32_t choose(const SlimWork *work, uint32_t item, Scratch *scratch)
 {
     const SparseSlots *gram = work->gram;
     size_t at = (size_t)item * gram->width;
     uint32_t n = gram->filled[item], most = work->neighbours;
     for (uint32_t e = 0; e < n; e++)
-        bench->likeness[e] = likeness_of(work, item, gram->column[at + e], gram->value[at + e]);
-    return (uint32_t)topk_select(bench->likeness, n, most, bench->best + most, bench->best);
+        scratch->likeness[e] = likeness_of(work, item, gram->column[at + e], gram->value[at + e]);
+    return (uint32_t)topk_select(scratch->likeness, n, most, scratch->best + most, scratch->best);
 }
 
 /* G_NN + ridge·I and g_Ni; an entry that either row keeps counts. */
-static void fill(const SlimWork *work, uint32_t item, uint32_t n, float ridge, Bench *bench)
+static void fill(const SlimWork *work, uint32_t item, uint32_t n, float ridge, Scratch *scratch)
 {
     const SparseSlots *gram = work->gram;
     size_t own = (size_t)item * gram->width;
-    memset(bench->matrix, 0, (size_t)n * n * sizeof(float));
+    memset(scratch->matrix, 0, (size_t)n * n * sizeof(float));
     for (uint32_t a = 0; a < n; a++)
-        bench->place[gram->column[own + bench->best[a].index]] = a + 1;
+        scratch->place[gram->column[own + scratch->best[a].index]] = a + 1;
     for (uint32_t a = 0; a < n; a++) {
-        uint32_t row = gram->column[own + bench->best[a].index];
+        uint32_t row = gram->column[own + scratch->best[a].index];
         size_t at = (size_t)row * gram->width;
         for (uint32_t e = 0; e < gram->filled[row]; e++) {
-            uint32_t b = bench->place[gram->column[at + e]];
+            uint32_t b = scratch->place[gram->column[at + e]];
             if (b > 0)
-                bench->matrix[a * n + b - 1] = bench->matrix[(b - 1) * n + a] = gram->value[at + e];
+                scratch->matrix[a * n + b - 1] = scratch->matrix[(b - 1) * n + a] =
+                    gram->value[at + e];
         }
-        bench->matrix[a * n + a] = work->diagonal[row] + ridge;
-        bench->right[a] = gram->value[own + bench->best[a].index];
+        scratch->matrix[a * n + a] = work->diagonal[row] + ridge;
+        scratch->right[a] = gram->value[own + scratch->best[a].index];
     }
     for (uint32_t a = 0; a < n; a++)
-        bench->place[gram->column[own + bench->best[a].index]] = 0;
+        scratch->place[gram->column[own + scratch->best[a].index]] = 0;
 }
 
 /* Cholesky; false when the matrix is not positive definite or the answer not finite. */
-static bool solve(Bench *bench, uint32_t n)
+static bool solve(Scratch *scratch, uint32_t n)
 {
     char upper = 'U'; /* by columns: the lower triangle of our rows */
     blasint size = (blasint)n, info = 0;
-    spotrf_(&upper, &size, bench->matrix, &size, &info);
+    spotrf_(&upper, &size, scratch->matrix, &size, &info);
     if (info != 0)
         return false;
-    cblas_strsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, size, bench->matrix, size,
-                bench->right, 1);
-    cblas_strsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, size, bench->matrix, size,
-                bench->right, 1);
+    cblas_strsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, size, scratch->matrix, size,
+                scratch->right, 1);
+    cblas_strsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, size, scratch->matrix, size,
+                scratch->right, 1);
     for (uint32_t a = 0; a < n; a++) {
-        if (!isfinite(bench->right[a]))
+        if (!isfinite(scratch->right[a]))
             return false;
     }
     return true;
 }
 
-static bool weigh(const SlimWork *work, uint32_t item, Bench *bench, GError **error)
+static bool weigh(const SlimWork *work, uint32_t item, Scratch *scratch, GError **error)
 {
     const SparseSlots *gram = work->gram;
-    uint32_t n = choose(work, item, bench);
+    uint32_t n = choose(work, item, scratch);
     float ridge = work->ridge;
     if (n == 0)
         return true;
-    fill(work, item, n, ridge, bench);
-    while (!solve(bench, n)) {
+    fill(work, item, n, ridge, scratch);
+    while (!solve(scratch, n)) {
         ridge *= STEEPER;
         if (!isfinite(ridge)) {
             error_set(error, ERR_INVALID, "the weights of the purchases are too large to solve");
             return false;
         }
-        fill(work, item, n, ridge, bench);
+        fill(work, item, n, ridge, scratch);
     }
     for (uint32_t a = 0; a < n; a++) {
-        uint32_t neighbour = gram->column[(size_t)item * gram->width + bench->best[a].index];
-        bench->best[a] = (Scored){neighbour, bench->right[a]};
+        uint32_t neighbour = gram->column[(size_t)item * gram->width + scratch->best[a].index];
+        scratch->best[a] = (Scored){neighbour, scratch->right[a]};
     }
-    sparse_slots_fill(work->from, item, bench->best, n);
+    sparse_slots_fill(work->from, item, scratch->best, n);
     return true;
 }
 
@@ -268,7 +271,7 @@ static bool weight_rows(void *context, uint64_t begin, uint64_t end, unsigned wo
 {
     const SlimWork *work = context;
     for (uint64_t item = begin; item < end; item++) {
-        if (!weigh(work, (uint32_t)item, &work->bench[worker], error))
+        if (!weigh(work, (uint32_t)item, &work->scratch[worker], error))
             return false;
     }
     return true;
@@ -378,9 +381,9 @@ static uint64_t slim_fit_bytes(const FitSize *size)
     uint32_t width = gram_width(size->n_items), most = neighbours_most(size->n_items);
     uint64_t matrices =
         2 * (size->rows * (sizeof(uint32_t) + sizeof(float)) + sides * sizeof(uint64_t));
-    uint64_t bench = n_items * (2 * sizeof(float) + 2 * sizeof(uint32_t)) +
-                     3 * width * sizeof(Scored) + (uint64_t)most * most * sizeof(float);
-    return matrices + sides * sizeof(float) + parallel_threads(size->threads) * bench +
+    uint64_t scratch = n_items * (2 * sizeof(float) + 2 * sizeof(uint32_t)) +
+                       3 * width * sizeof(Scored) + (uint64_t)most * most * sizeof(float);
+    return matrices + sides * sizeof(float) + parallel_threads(size->threads) * scratch +
            sparse_slots_bytes(size->n_items, width) + sparse_slots_bytes(size->n_items, most) +
            2 * n_items * sizeof(uint64_t);
 }
