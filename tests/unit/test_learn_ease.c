@@ -1,4 +1,4 @@
-#include "learn_shop.h"
+#include "plain_linear.h"
 #include "twins_shop.h"
 
 #include "learn/dense_inverse.h"
@@ -93,42 +93,20 @@ static void plain_inverse(double *a, uint32_t n)
     }
 }
 
-/* The formulae of ease.h over dense matrices, of all products. */
 static double *plain_scores(const Dataset *shop, double as_of, const EaseParams *p)
 {
-    uint32_t m = shop->n_users, n = shop->n_items;
-    g_autofree double *x = g_new0(double, (size_t)m *n);
-    g_autofree double *a = g_new0(double, (size_t)n *n);
-    double trace = 0, pairs = 0;
-    for (uint64_t r = 0; r < shop->rows.n; r++) {
-        double age = (double)(day(as_of) - shop->rows.time[r]) / (double)US_PER_DAY;
-        x[shop->rows.user[r] * n + shop->rows.item[r]] += exp2(-age / p->half_life_days);
-    }
-    for (uint32_t u = 0; u < m; u++) {
-        double squares = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            pairs += x[u * n + i] > 0;
-            x[u * n + i] = log1p(x[u * n + i]);
-            squares += x[u * n + i] * x[u * n + i];
-        }
-        for (uint32_t i = 0; i < n && squares > 0; i++) {
-            for (uint32_t j = 0; j < n; j++)
-                a[i * n + j] += x[u * n + i] * x[u * n + j] * pow(squares, -2 * p->row_exponent);
-        }
-    }
+    g_auto(PlainLinear) plain = plain_linear_new(
+        shop, as_of, (PlainParams){p->half_life_days, p->row_exponent, p->regularization});
+    uint32_t n = plain.n;
+    double *scores = g_new0(double, (size_t)plain.m *n);
+    g_autofree double *weight = g_new(double, n);
     for (uint32_t i = 0; i < n; i++)
-        trace += a[i * n + i];
-    for (uint32_t i = 0; i < n; i++)
-        a[i * n + i] += p->regularization / sqrt(pairs / n) * trace / n;
-    plain_inverse(a, n);
-    double *scores = g_new0(double, (size_t)m *n);
-    for (uint32_t u = 0; u < m; u++) {
-        for (uint32_t i = 0; i < n; i++) {
-            double sum = 0;
-            for (uint32_t j = 0; j < n; j++)
-                sum -= i == j ? 0 : x[u * n + j] * a[j * n + i] / a[i * n + i];
-            scores[u * n + i] = MAX(sum, 0);
-        }
+        plain.g[i * n + i] += plain.ridge;
+    plain_inverse(plain.g, n);
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t j = 0; j < n; j++)
+            weight[j] = i == j ? 0 : -plain.g[j * n + i] / plain.g[i * n + i];
+        plain_linear_score(&plain, i, weight, scores);
     }
     return scores;
 }

@@ -1,4 +1,4 @@
-#include "learn_shop.h"
+#include "plain_linear.h"
 #include "twins_shop.h"
 
 #include "learn/ease.h"
@@ -26,46 +26,7 @@ static void the_product_that_goes_with_another_comes_first(void **state)
 
 /* ---- a plain version: dense, in double, nothing kept from one product to the next ---- */
 
-typedef struct Plain {
-    uint32_t m, n;
-    double *x, *g; /* m × n, n × n */
-    double ridge;
-} Plain;
-
-static Plain plain_new(const Dataset *shop, double as_of, const SlimParams *p)
-{
-    uint32_t m = shop->n_users, n = shop->n_items;
-    Plain plain = {m, n, g_new0(double, (size_t)m *n), g_new0(double, (size_t)n *n), 0};
-    double trace = 0, pairs = 0;
-    for (uint64_t r = 0; r < shop->rows.n; r++) {
-        double age = (double)(day(as_of) - shop->rows.time[r]) / (double)US_PER_DAY;
-        plain.x[shop->rows.user[r] * n + shop->rows.item[r]] += exp2(-age / p->half_life_days);
-    }
-    for (uint32_t u = 0; u < m; u++) {
-        double squares = 0, *x = plain.x + (size_t)u * n;
-        for (uint32_t i = 0; i < n; i++) {
-            pairs += x[i] > 0;
-            x[i] = log1p(x[i]);
-            squares += x[i] * x[i];
-        }
-        for (uint32_t i = 0; i < n && squares > 0; i++) {
-            for (uint32_t j = 0; j < n; j++)
-                plain.g[i * n + j] += x[i] * x[j] * pow(squares, -2 * p->row_exponent);
-        }
-    }
-    for (uint32_t i = 0; i < n; i++)
-        trace += plain.g[i * n + i];
-    plain.ridge = p->regularization / sqrt(pairs / n) * trace / n;
-    return plain;
-}
-
-static void plain_clear(Plain *plain)
-{
-    g_free(plain->x);
-    g_free(plain->g);
-}
-
-static double plain_likeness(const Plain *plain, uint32_t i, uint32_t j)
+static double plain_likeness(const PlainLinear *plain, uint32_t i, uint32_t j)
 {
     const double *g = plain->g;
     uint32_t n = plain->n;
@@ -73,7 +34,7 @@ static double plain_likeness(const Plain *plain, uint32_t i, uint32_t j)
 }
 
 /* Whether fewer than `most` others are more like the item, and they ever met. */
-static bool is_neighbour(const Plain *plain, uint32_t item, uint32_t other, uint32_t most)
+static bool is_neighbour(const PlainLinear *plain, uint32_t item, uint32_t other, uint32_t most)
 {
     uint32_t before = 0;
     for (uint32_t j = 0; j < plain->n; j++)
@@ -97,7 +58,7 @@ static void plain_solve(double *a, double *b, uint32_t n)
 }
 
 /* w(·, item) into n_items numbers. */
-static void plain_weights(const Plain *plain, uint32_t item, uint32_t most, double *weight)
+static void plain_weights(const PlainLinear *plain, uint32_t item, uint32_t most, double *weight)
 {
     uint32_t n = plain->n, k = 0;
     g_autofree uint32_t *at = g_new(uint32_t, n);
@@ -120,20 +81,14 @@ static void plain_weights(const Plain *plain, uint32_t item, uint32_t most, doub
 
 static double *plain_scores(const Dataset *shop, double as_of, const SlimParams *p)
 {
-    Plain plain = plain_new(shop, as_of, p);
-    uint32_t m = plain.m, n = plain.n;
-    double *scores = g_new0(double, (size_t)m *n);
-    g_autofree double *weight = g_new(double, n);
-    for (uint32_t item = 0; item < n; item++) {
+    g_auto(PlainLinear) plain = plain_linear_new(
+        shop, as_of, (PlainParams){p->half_life_days, p->row_exponent, p->regularization});
+    double *scores = g_new0(double, (size_t)plain.m *plain.n);
+    g_autofree double *weight = g_new(double, plain.n);
+    for (uint32_t item = 0; item < plain.n; item++) {
         plain_weights(&plain, item, p->neighbours, weight);
-        for (uint32_t u = 0; u < m; u++) {
-            double sum = 0;
-            for (uint32_t j = 0; j < n; j++)
-                sum += plain.x[(size_t)u * n + j] * weight[j];
-            scores[(size_t)u * n + item] = MAX(sum, 0);
-        }
+        plain_linear_score(&plain, item, weight, scores);
     }
-    plain_clear(&plain);
     return scores;
 }
 
