@@ -5,8 +5,8 @@
  *
  * FOLDER holds the sets that may not be shipped (default: $SHORTLIST_QUALITY_DATA); a set whose
  * files are not there is said to be absent. Prints for each set every learner by itself, the chosen
- * one marked: it is what is served. Ends with status 1 when that falls below a mark or below another
- * learner by more than another seed explains. */
+ * one marked: it is what is served. Ends with status 1 when that falls below a mark or below
+ * another learner by more than another seed explains. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
