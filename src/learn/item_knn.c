@@ -242,15 +242,10 @@ enum { KNN_SHRINKAGE, KNN_HALF_LIFE, KNN_SATURATION, KNN_LENGTH };
 #define NS_PER_ITEM 20000.0
 #define NS_PER_ROW  100.0
 
-/* All pairs of a user's products meet. */
 static double item_knn_fit_work(const Dataset *view, const double *value, double effort)
 {
-    double pairs = 0;
-    for (uint32_t user = 0; user < view->n_users; user++) {
-        double rows = (double)(view->user_start[user + (size_t)1] - view->user_start[user]);
-        pairs += rows * rows;
-    }
-    return NS_PER_PAIR * pairs + NS_PER_ITEM * view->n_items + NS_PER_ROW * (double)view->rows.n;
+    return NS_PER_PAIR * strengths_meetings(view) + NS_PER_ITEM * view->n_items +
+           NS_PER_ROW * (double)view->rows.n;
 }
 
 static Fitted *item_knn_fit(const Dataset *view, const FitContext *context, GError **error)

@@ -88,6 +88,16 @@ Csr *strengths_logarithms(const Dataset *view, const FitContext *context, double
     return users;
 }
 
+double strengths_meetings(const Dataset *view)
+{
+    double meetings = 0;
+    for (uint32_t user = 0; user < view->n_users; user++) {
+        double rows = (double)(view->user_start[user + (size_t)1] - view->user_start[user]);
+        meetings += rows * rows;
+    }
+    return meetings;
+}
+
 float *strengths_scale(const Csr *users, double exponent, GError **error)
 {
     float *scale = g_try_new(float, MAX(users->rows, 1));

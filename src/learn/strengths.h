@@ -14,6 +14,9 @@ Csr *strengths_of(const Dataset *view, const FitContext *context, double half_li
 Csr *strengths_logarithms(const Dataset *view, const FitContext *context, double half_life_days,
                           GError **error);
 
+/* Pairs of rows of one user, over all users: how often products meet in what somebody bought. */
+double strengths_meetings(const Dataset *view);
+
 /* How much each user counts: |x_u|^(-4·exponent), so that who buys everything does not decide.
  * For g_free(); NULL with ERR_NO_MEMORY. */
 float *strengths_scale(const Csr *users, double exponent, GError **error);

@@ -10,6 +10,7 @@
 
 #include "index/history.h"
 #include "index/lists.h"
+#include "learn/calibration.h"
 #include "math/rng.h"
 
 enum { USERS = 900, ITEMS = 700, EVENTS = 9000 };
@@ -99,6 +100,46 @@ static void lists_found_are_those_of_the_tiles_to_the_byte(void **state)
     }
 }
 
+/* Rises with the score within an item, and puts every other item on another level. */
+static Calibration *levels_apart(const Shop *shop)
+{
+    Calibration *calibration = g_new0(Calibration, 1);
+    *calibration = (Calibration){.n_items = shop->view->n_items, .n_bands = 1, .by_item = true};
+    calibration->curve[0] = (Curve){.n = 2, .x = {-10, 10}, .y = {-6, -1}};
+    calibration->band = g_new0(uint8_t, calibration->n_items);
+    calibration->shift = g_new0(float, calibration->n_items);
+    for (uint32_t item = 0; item < calibration->n_items; item += 2)
+        calibration->shift[item] = 2;
+    return calibration;
+}
+
+static void F20_lists_are_in_the_order_of_scores_and_tell_the_probability_of_each_pair(void **state)
+{
+    g_autoptr(Shop) shop = shop_new_of(random_data(), "repeat");
+    const Fitted *fitted = shop->planned.stored;
+    g_autoptr(Calibration) calibration = levels_apart(shop);
+    BuildOptions options = shop_options(PURCHASED_ALLOW, 0);
+    g_autoptr(Lists) plain = make_lists(shop, &options);
+    options.calibration = calibration;
+    g_autoptr(Lists) told = make_lists(shop, &options);
+    g_autofree float *scores = g_new(float, fitted->n_items);
+    unsigned rises = 0;
+    for (uint64_t row = 0; row < told->n_rows; row++) {
+        uint64_t first = row * told->stride;
+        assert_true(fitted->learner->score_users(fitted, &told->user[row], 1, scores, NULL));
+        assert_int_equal(told->count[row], plain->count[row]);
+        for (uint64_t at = first; at < first + told->count[row]; at++) {
+            uint32_t item = told->item[at];
+            assert_int_equal(item, plain->item[at]);
+            assert_true(told->score[at] == plain->score[at]);
+            assert_true(told->probability[at] ==
+                        calibration_probability(calibration, item, scores[item]));
+            rises += at > first && told->probability[at] > told->probability[at - 1];
+        }
+    }
+    assert_true(rises > 100);
+}
+
 static void note(void *context, double fraction)
 {
     double *last = context;
@@ -136,6 +177,8 @@ int main(void)
     error_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_found_are_those_of_the_tiles_to_the_byte),
+        cmocka_unit_test(
+            F20_lists_are_in_the_order_of_scores_and_tell_the_probability_of_each_pair),
         cmocka_unit_test(progress_of_found_lists_rises_to_1),
         cmocka_unit_test(a_cancelled_search_for_lists_says_so),
     };
