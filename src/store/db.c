@@ -73,13 +73,20 @@ PGconn *db_connect(const char *connection, const char *application, uint32_t sta
                                  NULL};
     const char *const values[] = {"1",        "5",         "2",    "3",     "10000", "5",
                                   connection, application, "UTF8", options, NULL};
-    g_autoptr(PGconn) made = PQconnectdbParams(names, values, 1);
+    /* A server that goes down tells even half-made connections, and libpq writes that to stderr,
+     * amid our log, until a receiver is set. PQconnectdbParams() lets us set one only when it is
+     * through. So: begin, set it, then begin anew, which keeps it and, unlike a PQconnectPoll() loop
+     * of our own, every rule of libpq's on several hosts and their timeouts. */
+    g_autoptr(PGconn) made = PQconnectStartParams(names, values, 1);
+    if (made && PQstatus(made) != CONNECTION_BAD) {
+        PQsetNoticeReceiver(made, drop_notice, NULL);
+        PQreset(made);
+    }
     if (!made || PQstatus(made) != CONNECTION_OK) {
         g_autofree char *reason = reason_of(made);
         error_set(error, ERR_UNAVAILABLE, "PostgreSQL cannot be reached: %s", reason);
         return NULL;
     }
-    PQsetNoticeReceiver(made, drop_notice, NULL);
     return g_steal_pointer(&made);
 }
 

@@ -1,6 +1,11 @@
 #include "fixture.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "store/audit.h"
 
@@ -125,6 +130,54 @@ static void an_unreachable_server_is_unavailable_and_no_secret_shows(void **stat
     }
 }
 
+/* A server that lets everybody in, is stopped at that moment, says so and hangs up. Ends when its
+ * listening socket is shut down. */
+static void *be_stopped(void *listening)
+{
+    static const char words[] = "R\0\0\0\x08\0\0\0\0"
+                                "N\0\0\0\x36SWARNING\0VWARNING\0C57P01\0Mgoing down at once!!!!\0";
+    for (int fd; (fd = accept(GPOINTER_TO_INT(listening), NULL, NULL)) >= 0; close(fd)) {
+        char startup[1024];
+        if (recv(fd, startup, sizeof startup, 0) > 0)
+            send(fd, words, sizeof words, MSG_NOSIGNAL);
+    }
+    return NULL;
+}
+
+/* F48: between the lines of our log, which are JSON. */
+static void a_server_stopped_amid_connecting_writes_nothing_to_stderr(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof at;
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listening, 8), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &length), 0);
+    pthread_t server;
+    pthread_create(&server, NULL, be_stopped, GINT_TO_POINTER(listening));
+    g_autofree char *connection =
+        g_strdup_printf("host=127.0.0.1 port=%d user=u sslmode=disable gssencmode=disable",
+                        ntohs(at.sin_port));
+
+    FILE *written = tmpfile();
+    int own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    dup2(fileno(written), STDERR_FILENO);
+    g_autoptr(GError) error = NULL;
+    PGconn *made = db_connect(connection, "test", 0, &error);
+    fflush(stderr);
+    dup2(own, STDERR_FILENO);
+    close(own);
+    long bytes = lseek(fileno(written), 0, SEEK_END);
+    fclose(written);
+
+    shutdown(listening, SHUT_RDWR);
+    pthread_join(server, NULL);
+    close(listening);
+    assert_null(made);
+    assert_fails_with(&error, ERR_UNAVAILABLE);
+    assert_int_equal(bytes, 0);
+}
+
 static void errors_of_the_server_get_our_codes(void **state)
 {
     static const struct {
@@ -198,6 +251,7 @@ int main(void)
         FRESH(the_call_after_lost_connections_succeeds),
         FRESH(a_call_gives_its_connection_back),
         cmocka_unit_test(an_unreachable_server_is_unavailable_and_no_secret_shows),
+        cmocka_unit_test(a_server_stopped_amid_connecting_writes_nothing_to_stderr),
         FRESH(errors_of_the_server_get_our_codes),
         FRESH(quoting_keeps_names_and_text_whole),
         FRESH(audit_keeps_who_did_what),
