@@ -1,15 +1,18 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "calibration.h"
 #include "calibration_samples.h"
+#include "data/split.h"
 #include "math/stats.h"
 #include "math/topk.h"
 #include "ranked_arrays.h"
 
 #define BINS         10u
 #define BEST_SELLERS 20u
+#define QUARTER      (90 * US_PER_DAY)
 
 /* Expected and actual events of some pairs. */
 typedef struct Tally {
@@ -174,18 +177,19 @@ static bool write_lists(const Judged *judged, unsigned k, JsonWriter *json, GErr
     return true;
 }
 
-/* Those with most purchases in the last horizon before the moment. */
-static uint32_t best_sellers(const CalibrateMoment *moment, int64_t horizon, Scored *best,
-                             GError **error)
+/* Those with most buyers in the last quarter before the moment. */
+static uint32_t best_sellers(const CalibrateMoment *moment, Scored *best, GError **error)
 {
     const Dataset *view = moment->view;
-    g_autofree float *sold = kept_new0(view->n_items, sizeof(float), error);
+    int64_t to = moment->scope->anchor;
+    g_autofree float *buyers = kept_new0(view->n_items, sizeof(float), error);
+    g_autoptr(Csr) bought = buyers ? window_targets(view, to - QUARTER, to, error) : NULL;
     Scored work[2 * BEST_SELLERS];
-    if (!sold)
+    if (!bought)
         return 0;
-    for (uint64_t r = 0; r < view->rows.n; r++)
-        sold[view->rows.item[r]] += view->rows.time[r] >= moment->scope->anchor - horizon;
-    return (uint32_t)topk_select(sold, view->n_items, BEST_SELLERS, work, best);
+    for (uint64_t e = 0; e < bought->start[bought->rows]; e++)
+        buyers[bought->column[e]]++;
+    return (uint32_t)topk_select(buyers, view->n_items, BEST_SELLERS, work, best);
 }
 
 static void write_best_seller(JsonWriter *json, const CalibrateMoment *moment, uint32_t item,
@@ -202,12 +206,12 @@ static void write_best_seller(JsonWriter *json, const CalibrateMoment *moment, u
 }
 
 static bool write_best_sellers(const Judged *judged, const CalibrateMoment *moment,
-                               const CalibrateOptions *options, JsonWriter *json, GError **error)
+                               JsonWriter *json, GError **error)
 {
     const Samples *samples = judged->samples;
     Scored best[BEST_SELLERS];
     g_autofree Tally *of_item = kept_new0(moment->view->n_items, sizeof *of_item, error);
-    uint32_t n = of_item ? best_sellers(moment, options->horizon, best, error) : 0;
+    uint32_t n = of_item ? best_sellers(moment, best, error) : 0;
     if (!of_item || (error && *error))
         return false;
     for (uint64_t s = 0; s < samples->n; s++)
@@ -246,7 +250,7 @@ static bool write_report(const Judged *judged, const CalibrateMoment *moment,
     write_tally(json, "top_1_percent", &first_1);
     write_tally(json, "top_5_percent", &first_5);
     bool good = write_lists(judged, options->k, json, error) &&
-                write_best_sellers(judged, moment, options, json, error);
+                write_best_sellers(judged, moment, json, error);
     json_named_number(json, "ece_all_pairs", calibration_error(bins, BINS));
     json_named_number(json, "brier_all_pairs", all.squares / MAX(all.pairs, 1));
     json_end_object(json);

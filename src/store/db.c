@@ -75,8 +75,8 @@ PGconn *db_connect(const char *connection, const char *application, uint32_t sta
                                   connection, application, "UTF8", options, NULL};
     /* A server that goes down tells even half-made connections, and libpq writes that to stderr,
      * amid our log, until a receiver is set. PQconnectdbParams() lets us set one only when it is
-     * through. So: begin, set it, then begin anew, which keeps it and, unlike a PQconnectPoll() loop
-     * of our own, every rule of libpq's on several hosts and their timeouts. */
+     * through. So: begin, set it, then begin anew, which keeps it and, unlike a PQconnectPoll()
+     * loop of our own, every rule of libpq's on several hosts and their timeouts. */
     g_autoptr(PGconn) made = PQconnectStartParams(names, values, 1);
     if (made && PQstatus(made) != CONNECTION_BAD) {
         PQsetNoticeReceiver(made, drop_notice, NULL);

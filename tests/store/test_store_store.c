@@ -155,9 +155,8 @@ static void a_server_stopped_amid_connecting_writes_nothing_to_stderr(void **sta
     assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &length), 0);
     pthread_t server;
     pthread_create(&server, NULL, be_stopped, GINT_TO_POINTER(listening));
-    g_autofree char *connection =
-        g_strdup_printf("host=127.0.0.1 port=%d user=u sslmode=disable gssencmode=disable",
-                        ntohs(at.sin_port));
+    g_autofree char *connection = g_strdup_printf(
+        "host=127.0.0.1 port=%d user=u sslmode=disable gssencmode=disable", ntohs(at.sin_port));
 
     FILE *written = tmpfile();
     int own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
