@@ -15,11 +15,11 @@ const BoosterParams booster_defaults = {
     .patience = 20,
     .rate = 0.1,
     .min_child_weight = 10,
-    .subsample = 0.8,
+    .subsample = 0.4,
     .columns = 0.5,
     .lambda = 5,
     .bins = 64,
-    .boosters = 2,
+    .boosters = 4,
 };
 
 /* Hands the lessons to the library block by block. */
@@ -30,8 +30,13 @@ typedef struct Feed {
     DMatrixHandle proxy;
 } Feed;
 
+/* Rounds between looks at the held-out loss. */
+#define ROUNDS_EACH  5u
+/* Boosters that one thread learns, one after the other, from the same quantised lessons. */
+#define MEMBERS_EACH 2u
+
 typedef struct Booster {
-    DMatrixHandle taught;
+    DMatrixHandle taught; /* somebody else's */
     BoosterHandle handle;
     float *held_sum; /* per row of the held lessons, in their order: leaves so far */
 } Booster;
@@ -40,8 +45,6 @@ static void booster_clear(Booster *booster)
 {
     if (booster->handle)
         XGBoosterFree(booster->handle);
-    if (booster->taught)
-        XGDMatrixFree(booster->taught);
     g_free(booster->held_sum);
 }
 
@@ -85,21 +88,21 @@ static int feed_next(DataIterHandle handle)
     return fed ? 1 : -1;
 }
 
-/* Quantised on the way in: a byte per feature stays of a row. */
-static bool quantise(Booster *booster, const Lessons *lessons, const BoosterParams *params,
-                     GError **error)
+/* Quantised on the way in: a byte per feature stays of a row. For XGDMatrixFree(). */
+static DMatrixHandle quantise(const Lessons *lessons, const BoosterParams *params, GError **error)
 {
+    DMatrixHandle taught = NULL;
     Feed feed = {.lessons = lessons->taught, .n_features = lessons->n_features};
     char config[96];
     if (!worked(XGProxyDMatrixCreate(&feed.proxy), error))
-        return false;
+        return NULL;
     snprintf(config, sizeof config, "{\"missing\": NaN, \"nthread\": 1, \"max_bin\": %u}",
              params->bins);
     bool good = worked(XGQuantileDMatrixCreateFromCallback(&feed, feed.proxy, NULL, rewind_feed,
-                                                           feed_next, config, &booster->taught),
+                                                           feed_next, config, &taught),
                        error);
     XGDMatrixFree(feed.proxy);
-    return good;
+    return good ? taught : NULL;
 }
 
 static bool set_number(Booster *booster, const char *name, double value, GError **error)
@@ -143,20 +146,19 @@ static bool configure(Booster *booster, const BoosterParams *params, uint64_t se
     return true;
 }
 
-static bool booster_init(Booster *booster, const Lessons *lessons, const BoosterParams *params,
-                         GError **error)
+static bool booster_init(Booster *booster, const Lessons *lessons, GError **error)
 {
     uint64_t n_held = 0;
     for (guint i = 0; i < lessons->held->len; i++)
         n_held += g_array_index(lessons->held, Lesson, i).n;
     booster->held_sum = kept_new0(n_held, sizeof(float), error);
-    return booster->held_sum && quantise(booster, lessons, params, error) &&
+    return booster->held_sum &&
            worked(XGBoosterCreate(&booster->taught, 1, &booster->handle), error);
 }
 
-/* Adds the leaves of one round's tree for the rows of one lesson. */
-static bool add_round(Booster *booster, uint32_t round, const Lesson *lesson, uint32_t n_features,
-                      float *sums, GError **error)
+/* Adds the leaves of the trees from `round` on for the rows of one lesson. */
+static bool add_leaves(Booster *booster, uint32_t round, const Lesson *lesson, uint32_t n_features,
+                       float *sums, GError **error)
 {
     char rows[160], config[192];
     const bst_ulong *shape;
@@ -167,7 +169,7 @@ static bool add_round(Booster *booster, uint32_t round, const Lesson *lesson, ui
     snprintf(config, sizeof config,
              "{\"type\": 1, \"training\": false, \"iteration_begin\": %u, \"iteration_end\": %u, "
              "\"strict_shape\": false, \"missing\": NaN, \"cache_id\": 0}",
-             round, round + 1);
+             round, round + ROUNDS_EACH);
     if (!worked(XGBoosterPredictFromDense(booster->handle, rows, config, NULL, &shape, &dimensions,
                                           &leaves),
                 error))
@@ -187,8 +189,8 @@ static double log_loss(const Lesson *lesson, const float *sums)
     return loss;
 }
 
-/* The loss of the held-out users after `round`. The library could tell it too, but takes longer for
- * it than for the learning where features are missing. */
+/* The loss of the held-out users, given that of before `round`. The library could tell it too, but
+ * takes longer for it than for the learning where features are missing. */
 static bool held_loss(Booster *booster, const Lessons *lessons, uint32_t round, double *loss,
                       GError **error)
 {
@@ -196,7 +198,7 @@ static bool held_loss(Booster *booster, const Lessons *lessons, uint32_t round, 
     *loss = 0;
     for (guint i = 0; i < lessons->held->len; i++) {
         const Lesson *lesson = &g_array_index(lessons->held, Lesson, i);
-        if (!add_round(booster, round, lesson, lessons->n_features, sums, error))
+        if (!add_leaves(booster, round, lesson, lessons->n_features, sums, error))
             return false;
         *loss += log_loss(lesson, sums);
         sums += lesson->n;
@@ -204,21 +206,30 @@ static bool held_loss(Booster *booster, const Lessons *lessons, uint32_t round, 
     return true;
 }
 
-/* *best: the round after which the held-out loss was least. */
+static bool learn_rounds(Booster *booster, uint32_t round, const Cancel *cancel, GError **error)
+{
+    for (uint32_t end = round + ROUNDS_EACH; round < end; round++) {
+        if (!cancel_check(cancel, error) ||
+            !worked(XGBoosterUpdateOneIter(booster->handle, (int)round, booster->taught), error))
+            return false;
+    }
+    return true;
+}
+
+/* *best: the rounds after which the held-out loss was least. */
 static bool boost(Booster *booster, const Lessons *lessons, const BoosterParams *params,
                   const Cancel *cancel, uint32_t *best, GError **error)
 {
-    double least = INFINITY;
+    double loss, least = INFINITY;
     *best = 1;
-    for (uint32_t round = 0; round < params->rounds && round < *best + params->patience; round++) {
-        double loss;
-        if (!cancel_check(cancel, error) ||
-            !worked(XGBoosterUpdateOneIter(booster->handle, (int)round, booster->taught), error) ||
+    for (uint32_t round = 0; round < params->rounds && round < *best + params->patience;
+         round += ROUNDS_EACH) {
+        if (!learn_rounds(booster, round, cancel, error) ||
             !held_loss(booster, lessons, round, &loss, error))
             return false;
         if (loss < least) {
             least = loss;
-            *best = round + 1;
+            *best = round + ROUNDS_EACH;
         }
     }
     return true;
@@ -271,12 +282,13 @@ static void committee_clear(Committee *committee)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Committee, committee_clear)
 
-static bool learn_member(Committee *committee, unsigned number, GError **error)
+static bool learn_member(Committee *committee, unsigned number, DMatrixHandle taught,
+                         GError **error)
 {
-    g_auto(Booster) booster = {0};
+    g_auto(Booster) booster = {.taught = taught};
     Member *member = &committee->member[number];
     uint32_t best;
-    if (!booster_init(&booster, committee->lessons, committee->params, error) ||
+    if (!booster_init(&booster, committee->lessons, error) ||
         !configure(&booster, committee->params, committee->seed + number, error) ||
         !boost(&booster, committee->lessons, committee->params, committee->cancel, &best, error) ||
         !read_gain(&booster, member->gain, error))
@@ -288,11 +300,14 @@ static bool learn_member(Committee *committee, unsigned number, GError **error)
 static bool learn_members(void *context, uint64_t begin, uint64_t end, unsigned worker,
                           GError **error)
 {
-    for (uint64_t number = begin; number < end; number++) {
-        if (!learn_member(context, (unsigned)number, error))
-            return false;
-    }
-    return true;
+    Committee *committee = context;
+    DMatrixHandle taught = quantise(committee->lessons, committee->params, error);
+    bool good = taught != NULL;
+    for (uint64_t number = begin; number < end && good; number++)
+        good = learn_member(committee, (unsigned)number, taught, error);
+    if (taught)
+        XGDMatrixFree(taught);
+    return good;
 }
 
 Forest *booster_learn(const Lessons *lessons, const BoosterParams *params,
@@ -303,7 +318,7 @@ Forest *booster_learn(const Lessons *lessons, const BoosterParams *params,
                                    .seed = context->seed,
                                    .cancel = context->cancel,
                                    .member = g_new0(Member, params->boosters)};
-    if (!parallel_for(params->boosters, 1, context->threads, learn_members, &committee,
+    if (!parallel_for(params->boosters, MEMBERS_EACH, context->threads, learn_members, &committee,
                       context->cancel, error))
         return NULL;
     g_autoptr(Forest) forest = g_new0(Forest, 1);
