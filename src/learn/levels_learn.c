@@ -76,8 +76,9 @@ static bool teach_user(void *context, uint64_t block, const DrawnUser *rows, GEr
         return true;
     if (!lesson_grow(lesson, &teaching->room[2 * block + is_held], lesson->n + rows->n, error))
         return false;
-    memcpy(lesson->features + (size_t)lesson->n * n_features, rows->features,
-           (size_t)rows->n * n_features * sizeof(float));
+    float *features = lesson->features + (size_t)lesson->n * n_features;
+    memcpy(features, rows->features, (size_t)rows->n * n_features * sizeof(float));
+    lessons_fill_missing(features, (size_t)rows->n * n_features);
     memcpy(lesson->label + lesson->n, rows->label, rows->n * sizeof(float));
     memcpy(lesson->weight + lesson->n, rows->weight, rows->n * sizeof(float));
     lesson->n += rows->n;

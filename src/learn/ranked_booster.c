@@ -256,7 +256,10 @@ static Forest *read_forest(Booster *booster, uint32_t n_trees, GError **error)
     const char **trees;
     if (!worked(XGBoosterDumpModelEx(booster->handle, "", 0, "text", &n, &trees), error))
         return NULL;
-    return forest_parse(trees, (uint32_t)MIN(n, n_trees), error);
+    Forest *forest = forest_parse(trees, (uint32_t)MIN(n, n_trees), error);
+    if (forest)
+        forest_send_missing_left(forest); /* as LESSON_MISSING went */
+    return forest;
 }
 
 /* One of the boosters. */

@@ -16,7 +16,8 @@ typedef struct BoosterParams {
 
 extern const BoosterParams booster_defaults;
 
-/* Each booster has one thread, so that the bytes do not depend on how many there are.
+/* Lessons have no NaN; what the forest is asked may: it goes where LESSON_MISSING goes.
+ * Each booster has one thread, so that the bytes do not depend on how many there are.
  * `gain`, n_features of the lessons, is added how much the loss fell by splits on each feature.
  * For forest_free(). ERR_INTERNAL, ERR_NO_MEMORY, ERR_CANCELLED, which is looked at once per round.
  */

@@ -167,6 +167,12 @@ void forest_prepare(Forest *forest)
     forest->lanes = forest_lanes_new(forest);
 }
 
+void forest_send_missing_left(Forest *forest)
+{
+    for (uint64_t n = 0; n < forest->n_nodes; n++)
+        forest->node[n].missing_left = forest->node[n].feature != FOREST_LEAF;
+}
+
 void forest_join(Forest *forest, const Forest *other, float factor)
 {
     uint32_t base = (uint32_t)forest->n_nodes;

@@ -35,6 +35,9 @@ typedef struct Forest {
 Forest *forest_parse(const char *const *trees, uint32_t n, GError **error);
 void forest_free(Forest *forest);
 
+/* From now on NaN is less than any threshold. */
+void forest_send_missing_left(Forest *forest);
+
 /* Adds the trees of another, each leaf times `factor`. */
 void forest_join(Forest *forest, const Forest *other, float factor);
 

@@ -169,6 +169,14 @@ static bool lesson_grow(Lesson *lesson, uint32_t n, uint32_t n_features, GError 
     return false;
 }
 
+void lessons_fill_missing(float *features, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(features[i]))
+            features[i] = LESSON_MISSING;
+    }
+}
+
 static bool teach_user(const Window *window, Desk *desk, uint32_t user, uint32_t row,
                        Lesson *lesson, GError **error)
 {
@@ -183,8 +191,9 @@ static bool teach_user(const Window *window, Desk *desk, uint32_t user, uint32_t
         return false;
     memcpy(lesson->label + lesson->n, picked.label, n * sizeof(float));
     memcpy(lesson->weight + lesson->n, picked.weight, n * sizeof(float));
-    desk_describe(desk, window->recallers, window->state, user, row, picked.item, n,
-                  lesson->features + (size_t)lesson->n * n_features);
+    float *features = lesson->features + (size_t)lesson->n * n_features;
+    desk_describe(desk, window->recallers, window->state, user, row, picked.item, n, features);
+    lessons_fill_missing(features, (size_t)n * n_features);
     lesson->n += n;
     return true;
 }

@@ -9,9 +9,13 @@
 
 #include "ranked_recall.h"
 
+/* In the place of NaN, less than any value: the library learns from rows without gaps in two
+ * thirds of the time. */
+#define LESSON_MISSING -1e30f
+
 typedef struct Lesson {
     uint32_t n;
-    float *features; /* n × n_features */
+    float *features; /* n × n_features, without NaN */
     float *label;    /* n: 1 when bought */
     float *weight;   /* n */
 } Lesson;
@@ -44,5 +48,8 @@ uint64_t lessons_bytes(const FitSize *size);
 /* Of those, bytes that FitContext.spare can take away. */
 uint64_t lessons_spare_bytes(const FitSize *size);
 void lessons_free(Lessons *lessons);
+
+/* Of a row or more. */
+void lessons_fill_missing(float *features, size_t n);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lessons, lessons_free)
