@@ -243,6 +243,18 @@ static bool check_ratio(const cJSON *report, const char *part)
     return ratio >= RATIO_MIN && ratio <= RATIO_MAX;
 }
 
+static void print_best_sellers(const cJSON *products)
+{
+    const cJSON *product;
+    cJSON_ArrayForEach(product, products)
+    {
+        double expected = json_member_number(product, "expected", NAN);
+        double actual = json_member_number(product, "actual", NAN);
+        printf("  %-8s expected %6.1f actual %4.0f (%.2f)\n",
+               json_member_string(product, "product"), expected, actual, expected / actual);
+    }
+}
+
 static bool report_probabilities(Calibration *calibration, const Fitted *fitted, const Dataset *raw,
                                  const Window *window, uint64_t seed)
 {
@@ -261,6 +273,7 @@ static bool report_probabilities(Calibration *calibration, const Fitted *fitted,
     if (!report)
         golden_fail("report", error);
     const cJSON *lists = json_member(report, "lists"), *best = json_member(report, "best_sellers");
+    print_best_sellers(json_member(best, "products"));
     double ece = json_member_number(lists, "ece", 1);
     double median = json_member_number(best, "median_error", 1);
     bool good = check_ratio(report, "overall");
