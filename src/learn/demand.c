@@ -115,10 +115,17 @@ static bool moment_init(Moment *moment, const Dataset *raw, const DemandOptions 
            cancel_check(at->cancel, error);
 }
 
-/* What was bought by nobody in the longest span is left out: its demand is 0. */
+/* Bought by somebody in the longest span. The regression is of these. */
 static bool is_alive(const double *feature)
 {
     return feature[SPANS] > 0;
+}
+
+/* Bought before that. Nothing tells these apart, and in a shop of many products that sell seldom
+ * they are most of what is bought: each has the mean of all of them. */
+static bool is_dormant(const double *feature)
+{
+    return !is_alive(feature) && feature[FEATURES - 1] > 0;
 }
 
 static double predict(const double *feature, const double *weight)
@@ -237,6 +244,19 @@ static void regress(const Moment *moments, unsigned n, double *weight)
     }
 }
 
+static double dormant_mean(const Moment *moments, unsigned n)
+{
+    double items = 0, bought = 0;
+    for (unsigned m = 0; m < n; m++) {
+        for (uint32_t item = 0; item < moments[m].n_items; item++) {
+            bool counts = is_dormant(moments[m].feature + (size_t)item * FEATURES);
+            items += counts;
+            bought += counts ? moments[m].bought[item] : 0;
+        }
+    }
+    return items > 0 ? bought / items : 0;
+}
+
 /* Windows of one horizon, each half a horizon before the next, the last ending at as_of; each needs
  * a horizon of data before it. */
 static unsigned count_windows(const Dataset *raw, const DemandOptions *options)
@@ -249,7 +269,13 @@ static unsigned count_windows(const Dataset *raw, const DemandOptions *options)
     return n;
 }
 
-static bool learn(const Dataset *raw, const DemandOptions *options, unsigned n, double *weight,
+/* What is learned from earlier windows. */
+typedef struct Model {
+    double weight[FEATURES];
+    double dormant;
+} Model;
+
+static bool learn(const Dataset *raw, const DemandOptions *options, unsigned n, Model *model,
                   GError **error)
 {
     Moment moments[WINDOWS_MAX] = {0};
@@ -259,8 +285,10 @@ static bool learn(const Dataset *raw, const DemandOptions *options, unsigned n, 
         at.as_of -= options->horizon + m * (options->horizon / 2);
         good = moment_init(&moments[m], raw, &at, true, error);
     }
-    if (good)
-        regress(moments, n, weight);
+    if (good) {
+        regress(moments, n, model->weight);
+        model->dormant = dormant_mean(moments, n);
+    }
     for (unsigned m = 0; m < n; m++)
         moment_clear(&moments[m]);
     return good;
@@ -269,17 +297,19 @@ static bool learn(const Dataset *raw, const DemandOptions *options, unsigned n, 
 bool demand_forecast(const Dataset *raw, const DemandOptions *options, double *demand,
                      unsigned *windows, GError **error)
 {
-    double weight[FEATURES];
+    Model model;
     *windows = count_windows(raw, options);
     if (*windows == 0)
         return true;
     g_auto(Moment) now = {0};
-    if (!learn(raw, options, *windows, weight, error) ||
+    if (!learn(raw, options, *windows, &model, error) ||
         !moment_init(&now, raw, options, false, error))
         return false;
     for (uint32_t item = 0; item < raw->n_items; item++) {
         const double *feature = now.feature + (size_t)item * FEATURES;
-        demand[item] = is_alive(feature) ? predict(feature, weight) : 0;
+        demand[item] = is_alive(feature)     ? predict(feature, model.weight)
+                       : is_dormant(feature) ? model.dormant
+                                             : 0;
     }
     return true;
 }

@@ -95,7 +95,8 @@ static TaughtWindow *taught_window_new(int64_t from, const LessonOptions *option
     return window;
 }
 
-/* Of a row, as numbers, and what the library makes of each: measured, 8 bytes for two boosters. */
+/* Of a row, as numbers, and what the library makes of each: measured, 8 bytes for the copies of two
+ * threads while they are made. */
 static double row_bytes(uint32_t n_signals)
 {
     return features_most(n_signals) * (sizeof(float) + 8.0);

@@ -28,7 +28,7 @@ static Dataset *shop(double days, double surge, bool has_future)
 static double *forecast(const Dataset *raw, double as_of, unsigned *windows)
 {
     g_autoptr(GError) error = NULL;
-    double *demand = g_new0(double, ITEMS);
+    double *demand = g_new0(double, raw->n_items);
     DemandOptions options = {.as_of = day(as_of), .horizon = HORIZON};
     if (!demand_forecast(raw, &options, demand, windows, &error))
         fail_msg("%s", error->message);
@@ -58,6 +58,37 @@ static void what_takes_off_is_expected_to_stay_up(void **state) /* F20 */
     g_autofree double *before = forecast(steady, 210, &windows);
     g_autofree double *after = forecast(surging, 210, &windows);
     assert_true(after[0] > 1.5 * before[0]);
+}
+
+/* Each product is sold once in half a year or so: most of the next sales are of products that
+ * nobody bought in the last three months. */
+static void what_sells_seldom_is_expected_all_the_same(void **state) /* F20 */
+{
+    g_autoptr(GArray) bought = g_array_new(FALSE, FALSE, sizeof(Bought));
+    Rng rng;
+    rng_init(&rng, 7, 0);
+    const uint32_t items = 2000, sold = 4000;
+    const double days = 360, as_of = 330;
+    for (uint32_t i = 0; i < sold; i++) {
+        Bought one = {rng_below(&rng, USERS), rng_below(&rng, items), days * rng_uniform(&rng)};
+        g_array_append_val(bought, one);
+    }
+    unsigned windows;
+    g_autoptr(Dataset) raw =
+        shop_new(USERS, items, (const Bought *)(void *)bought->data, bought->len);
+    g_autofree double *demand = forecast(raw, as_of, &windows);
+    g_autoptr(Csr) after = window_targets(raw, day(as_of), day(days), NULL);
+    g_autofree bool *is_known = g_new0(bool, items);
+    double expected = 0, actual = 0;
+    for (uint64_t r = 0; r < raw->rows.n; r++)
+        is_known[raw->rows.item[r]] |= raw->rows.time[r] < day(as_of);
+    for (uint64_t e = 0; e < after->start[USERS]; e++)
+        actual += is_known[after->column[e]];
+    for (uint32_t item = 0; item < items; item++) {
+        assert_true((demand[item] > 0) == is_known[item]);
+        expected += demand[item];
+    }
+    assert_true(expected > 0.85 * actual && expected < 1.15 * actual);
 }
 
 static void later_rows_change_no_byte(void **state) /* F20 */
@@ -98,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_shop_goes_on_as_it_was),
         cmocka_unit_test(what_takes_off_is_expected_to_stay_up),
+        cmocka_unit_test(what_sells_seldom_is_expected_all_the_same),
         cmocka_unit_test(later_rows_change_no_byte),
         cmocka_unit_test(too_short_a_past_forecasts_nothing),
         cmocka_unit_test(a_cancel_is_obeyed),
