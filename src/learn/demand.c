@@ -121,8 +121,8 @@ static bool is_alive(const double *feature)
     return feature[SPANS] > 0;
 }
 
-/* Bought before that. Nothing tells these apart, and in a shop of many products that sell seldom
- * they are most of what is bought: each has the mean of all of them. */
+/* Bought before that. Of many products that sell seldom these can be most of what is bought, and
+ * nothing tells them apart: each has the mean of all of them. */
 static bool is_dormant(const double *feature)
 {
     return !is_alive(feature) && feature[FEATURES - 1] > 0;

@@ -189,8 +189,8 @@ static double log_loss(const Lesson *lesson, const float *sums)
     return loss;
 }
 
-/* The loss of the held-out users, given that of before `round`. The library could tell it too, but
- * takes longer for it than for the learning where features are missing. */
+/* The loss of the held-out users, given that of before `round`. The library could tell it too, from
+ * a copy of its own of their rows. */
 static bool held_loss(Booster *booster, const Lessons *lessons, uint32_t round, double *loss,
                       GError **error)
 {
