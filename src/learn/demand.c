@@ -192,18 +192,20 @@ static double loss(const Moment *moments, unsigned n, const double *weight)
     return sum;
 }
 
-/* The logarithm of the mean, where everything starts from. */
-static double start_weight(const Moment *moments, unsigned n)
+/* Purchases of the items that count, per item; `more` is added to both. */
+static double mean_of(const Moment *moments, unsigned n, bool (*counts)(const double *feature),
+                      double more)
 {
-    double items = 0, bought = 0;
+    double items = more, bought = more;
     for (unsigned m = 0; m < n; m++) {
         for (uint32_t item = 0; item < moments[m].n_items; item++) {
-            bool counts = is_alive(moments[m].feature + (size_t)item * FEATURES);
-            items += counts;
-            bought += counts ? moments[m].bought[item] : 0;
+            if (!counts(moments[m].feature + (size_t)item * FEATURES))
+                continue;
+            items++;
+            bought += moments[m].bought[item];
         }
     }
-    return log((bought + 0.5) / (items + 0.5));
+    return items > 0 ? bought / items : 0;
 }
 
 /* Goes along the step as far as the loss falls; how far the weights moved. */
@@ -229,7 +231,7 @@ static double descend(const Moment *moments, unsigned n, const double *step, dou
 static void regress(const Moment *moments, unsigned n, double *weight)
 {
     memset(weight, 0, FEATURES * sizeof *weight);
-    weight[0] = start_weight(moments, n);
+    weight[0] = log(mean_of(moments, n, is_alive, 0.5)); /* where everything starts from */
     double moved = INFINITY;
     for (int round = 0; round < ROUNDS && moved > CLOSE; round++) {
         Slope slope = {0};
@@ -242,19 +244,6 @@ static void regress(const Moment *moments, unsigned n, double *weight)
         solve(&slope);
         moved = descend(moments, n, slope.gradient, weight);
     }
-}
-
-static double dormant_mean(const Moment *moments, unsigned n)
-{
-    double items = 0, bought = 0;
-    for (unsigned m = 0; m < n; m++) {
-        for (uint32_t item = 0; item < moments[m].n_items; item++) {
-            bool counts = is_dormant(moments[m].feature + (size_t)item * FEATURES);
-            items += counts;
-            bought += counts ? moments[m].bought[item] : 0;
-        }
-    }
-    return items > 0 ? bought / items : 0;
 }
 
 /* Windows of one horizon, each half a horizon before the next, the last ending at as_of; each needs
@@ -287,7 +276,7 @@ static bool learn(const Dataset *raw, const DemandOptions *options, unsigned n, 
     }
     if (good) {
         regress(moments, n, model->weight);
-        model->dormant = dormant_mean(moments, n);
+        model->dormant = mean_of(moments, n, is_dormant, 0);
     }
     for (unsigned m = 0; m < n; m++)
         moment_clear(&moments[m]);
