@@ -189,8 +189,7 @@ static void write_row(const Ranked *ranked, const Audience *audience, uint32_t u
         const float *place = ranked->place + ((size_t)user * recallers->n + r) * PLACES;
         size_t at = (size_t)r * ranked->fitted.n_users + user;
         float score = recallers->fitted[r] ? audience->score[at] : NAN;
-        recalled[2 * r] = score;
-        recalled[2 * r + 1] = isnan(score) ? NAN : place_of(place, score);
+        recall_features(place, score, recalled + 2 * r);
     }
     Affinity affinity = features_item_affinity(ranked->state, user, audience->similar);
     features_write(ranked->state, user, item, &affinity, recalled, recallers->n, out);

@@ -26,6 +26,7 @@ static const Learner *const RECALLERS[] = {
 G_STATIC_ASSERT(G_N_ELEMENTS(RECALLERS) <= RECALLERS_MAX);
 
 #define FIRST_PLACES 16u
+#define QUANTUM      0x1p-13f
 static const uint16_t PLACE[FIRST_PLACES] = {1,  2,  3,  4,  6,  8,   12,  16,
                                              24, 32, 48, 64, 96, 128, 192, PLACE_LAST};
 
@@ -197,12 +198,24 @@ static bool propose_below_history(Desk *desk, const FeatureState *state, uint32_
     return true;
 }
 
-/* A little below the scores themselves: a learner may add up in another order when asked about a
- * product than when asked about a user. */
+/* What a score may be off by where the user's best one is `best`: far more than the rounding of a
+ * sum of products of a few hundred terms. 0 where that is not above 0. */
+static float quantum_of(float best)
+{
+    uint32_t bits;
+    memcpy(&bits, &best, sizeof bits);
+    bits &= UINT32_C(0x7f800000); /* the power of two at or below it */
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return best > 0 ? power * QUANTUM : 0;
+}
+
+/* A little below the scores themselves, so that those in doubt count as reached. */
 static void find_places(const Scored *list, size_t n, float *place)
 {
+    float quantum = quantum_of(n > 0 ? list[0].score : 0);
     for (size_t p = 0; p < FIRST_PLACES; p++)
-        place[p] = PLACE[p] <= n ? list[PLACE[p] - 1].score * (1 - 0x1p-16f) : 0;
+        place[p] = PLACE[p] <= n ? list[PLACE[p] - 1].score - quantum : 0;
 }
 
 /* The places far down, by every so many-th score: nothing there hangs on the exact place. */
@@ -210,11 +223,12 @@ static void find_far_places(Desk *desk, const float *row, uint32_t n_items, floa
 {
     static const double shares[] = {1.0 / 8, 1.0 / 4, 1.0 / 2, 3.0 / 4};
     uint32_t step = n_items / PLACE_LAST + 1, n = 0;
+    float quantum = quantum_of(place[0]);
     for (uint32_t item = 0; item < n_items; item += step, n++)
         desk->best[n] = (Scored){item, row[item]};
     topk_sort(desk->best, n);
     for (size_t s = 0; s < G_N_ELEMENTS(shares); s++) {
-        float score = desk->best[(uint32_t)(shares[s] * n)].score * (1 - 0x1p-16f);
+        float score = desk->best[(uint32_t)(shares[s] * n)].score - quantum;
         place[FIRST_PLACES + s] = MIN(score, place[FIRST_PLACES + s - 1]);
     }
 }
@@ -263,7 +277,7 @@ bool desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *st
     return true;
 }
 
-float place_of(const float *place, float score)
+static float place_of(const float *place, float score)
 {
     uint32_t p = 0;
     if (!(score > 0))
@@ -271,6 +285,13 @@ float place_of(const float *place, float score)
     while (p < PLACES && score < place[p])
         p++;
     return (float)p;
+}
+
+void recall_features(const float *place, float score, float features[2])
+{
+    float quantum = quantum_of(place[0]);
+    features[0] = quantum > 0 ? rintf(score / quantum) * quantum : score;
+    features[1] = isnan(score) ? NAN : place_of(place, features[0]);
 }
 
 void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
@@ -283,8 +304,7 @@ void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *s
         for (uint32_t r = 0; r < recallers->n; r++) {
             float score =
                 recallers->fitted[r] ? desk->tile[r][(size_t)row * state->n_items + items[i]] : NAN;
-            recalled[2 * r] = score;
-            recalled[2 * r + 1] = isnan(score) ? NAN : place_of(desk->place[r], score);
+            recall_features(desk->place[r], score, recalled + 2 * r);
         }
         features_write(state, user, items[i], &desk->affinity[items[i]], recalled, recallers->n,
                        out + (size_t)i * n_features);
