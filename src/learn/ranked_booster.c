@@ -9,6 +9,11 @@
 #include "base/error.h"
 #include "math/parallel.h"
 
+/* Rounds between looks at the held-out loss. */
+#define ROUNDS_EACH  5u
+/* Boosters that one thread learns, one after the other, from the same quantised lessons. */
+#define MEMBERS_EACH 2u
+
 const BoosterParams booster_defaults = {
     .depth = 6,
     .rounds = 600,
@@ -29,11 +34,6 @@ typedef struct Feed {
     guint next;
     DMatrixHandle proxy;
 } Feed;
-
-/* Rounds between looks at the held-out loss. */
-#define ROUNDS_EACH  5u
-/* Boosters that one thread learns, one after the other, from the same quantised lessons. */
-#define MEMBERS_EACH 2u
 
 typedef struct Booster {
     DMatrixHandle taught; /* somebody else's */

@@ -73,9 +73,9 @@ bool desk_propose(Desk *desk, const Recallers *recallers, const FeatureState *st
 void desk_describe(Desk *desk, const Recallers *recallers, const FeatureState *state, uint32_t user,
                    uint32_t row, const uint32_t *items, uint32_t n, float *out);
 
-/* The two features for a score, given the scores at the places: itself, as exact as a learner is
- * that may add up in another order when asked about a product than when asked about a user, and
- * where it stands: 0 for the first … PLACES for the rest. NaN for NaN. */
+/* The two features for a score, given the scores at the places: itself, rounded since a learner may
+ * add up in another order when asked about a product than when asked about a user, and where it
+ * stands: 0 for the first … PLACES for the rest. NaN for NaN. */
 void recall_features(const float *place, float score, float features[2]);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recallers, recallers_free)

@@ -318,9 +318,8 @@ Fitted *slim_fit_with(const Dataset *view, const SlimParams *params, const FitCo
 /* The parameters that are searched, by place in the learner's list. */
 enum { SLIM_REGULARIZATION, SLIM_NEIGHBOURS, SLIM_HALF_LIFE, SLIM_ROW_EXPONENT };
 
-/* As measured, within a third: 0.4 to 1 million lines, 4,000 to 40,000 products, 25 to 200
- * neighbours.
- */
+/* As measured, within a third, on 0.4 to 1 million lines of 4,000 to 40,000 products with 25 to 200
+ * neighbours. */
 #define NS_PER_PAIR 10.0  /* of G: a cell and another of the same user */
 #define NS_PER_KEPT 140.0 /* cell of G: chosen and sorted */
 #define NS_PER_LOOK 0.5   /* at a cell of a neighbour's row */

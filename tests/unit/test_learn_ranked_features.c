@@ -143,6 +143,29 @@ static void windows_fit_into_the_data(void **state)
     }
 }
 
+/* F20: or a list and an audience would tell another probability of a pair. */
+static void scores_that_differ_by_rounding_have_the_same_features(void **state)
+{
+    const float best = 0.9f, off = best * 1e-6f;
+    float place[PLACES], features[2], others[2];
+    for (uint32_t p = 0; p < PLACES; p++)
+        place[p] = best / (float)(p + 1) - best * 1e-4f;
+    unsigned kept = 0;
+    for (uint32_t i = 1; i <= 1000; i++) {
+        float score = best * (float)i / 1000;
+        recall_features(place, score, features);
+        recall_features(place, score + off, others);
+        kept += memcmp(features, others, sizeof features) == 0;
+        assert_float_equal(features[0], score, best * 1e-4f);
+    }
+    assert_true(kept >= 970); /* of 1,000 sums so far apart, few can lie on both sides of a step */
+    recall_features(place, NAN, features);
+    assert_true(isnan(features[0]) && isnan(features[1]));
+    memset(place, 0, sizeof place); /* of a user with no score at all */
+    recall_features(place, 0, features);
+    assert_true(features[0] == 0 && features[1] == PLACES);
+}
+
 int main(void)
 {
     error_init();
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(no_row_after_the_moment_changes_a_byte),
         cmocka_unit_test(affinity_is_the_same_asked_by_user_and_by_product),
         cmocka_unit_test(windows_fit_into_the_data),
+        cmocka_unit_test(scores_that_differ_by_rounding_have_the_same_features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
