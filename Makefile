@@ -157,7 +157,7 @@ quality: golden $(BUILD)/golden/ranked $(BUILD)/golden/levels $(BUILD)/golden/se
 	$(BUILD)/golden/sets
 
 # Threads: pools, workers, register, parallel loops.
-THREADED = base_grace http_server math_parallel index_register
+THREADED = base_grace http_life http_server math_parallel index_register
 tsan:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread tsan-run
 tsan-run: $(THREADED:%=$(BUILD)/unit/%) $(BUILD)/store-tests/jobs_workers $(BUILD)/store-tests/jobs_restart

@@ -12,7 +12,6 @@
 
 #include "base/error.h"
 
-#define BACKLOG      1024
 #define FLAGS_OFFSET 13 /* in the TCP header */
 #define FLAG_SYN     0x02
 
@@ -47,7 +46,7 @@ static bool bind_and_listen(int fd, const struct addrinfo *where)
 {
     int one = 1;
     return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-           bind(fd, where->ai_addr, where->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
+           bind(fd, where->ai_addr, where->ai_addrlen) == 0 && listen(fd, LISTENER_BACKLOG) == 0;
 }
 
 int listener_open(const char *address, uint16_t port, uint16_t *bound, GError **error)

@@ -102,6 +102,28 @@ void registry_free(Registry *registry)
     destroy(registry);
 }
 
+void registry_expect(Registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    registry->open++;
+    registry->total++;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+/* The lock is held. */
+static void count_out(Registry *registry)
+{
+    if (--registry->open == 0)
+        pthread_cond_broadcast(&registry->emptied);
+}
+
+void registry_lose(Registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    count_out(registry);
+    pthread_mutex_unlock(&registry->lock);
+}
+
 void registry_add(Registry *registry, Client *client, int64_t deadline_ns)
 {
     client_enter(client, CLIENT_IDLE, deadline_ns);
@@ -111,8 +133,6 @@ void registry_add(Registry *registry, Client *client, int64_t deadline_ns)
     if (client->next)
         client->next->previous = client;
     registry->first = client;
-    registry->open++;
-    registry->total++;
     pthread_mutex_unlock(&registry->lock);
 }
 
@@ -125,23 +145,24 @@ void registry_remove(Registry *registry, Client *client)
         registry->first = client->next;
     if (client->next)
         client->next->previous = client->previous;
-    if (--registry->open == 0)
-        pthread_cond_broadcast(&registry->emptied);
+    count_out(registry);
     pthread_mutex_unlock(&registry->lock);
 }
 
 void client_enter(Client *client, ClientPhase phase, int64_t deadline_ns)
 {
+    if (phase == CLIENT_IDLE)
+        atomic_store_explicit(&client->idle_ns, clock_ticks_ns(), memory_order_relaxed);
     /* The deadline first: the reaper must not judge the new phase by the old one's. */
     atomic_store_explicit(&client->deadline_ns, deadline_ns, memory_order_relaxed);
     atomic_store_explicit(&client->phase, phase, memory_order_release);
 }
 
-void registry_close_idle(Registry *registry)
+void registry_close_idle(Registry *registry, int64_t since_ns)
 {
     pthread_mutex_lock(&registry->lock);
     for (Client *client = registry->first; client; client = client->next)
-        if (atomic_load(&client->phase) == CLIENT_IDLE)
+        if (atomic_load(&client->phase) == CLIENT_IDLE && atomic_load(&client->idle_ns) <= since_ns)
             shutdown(client->fd, SHUT_RD);
     pthread_mutex_unlock(&registry->lock);
 }

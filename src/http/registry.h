@@ -22,6 +22,7 @@ typedef struct Client {
     int fd;
     _Atomic ClientPhase phase;
     _Atomic int64_t deadline_ns; /* 0: none */
+    _Atomic int64_t idle_ns;     /* the moment it became CLIENT_IDLE last */
     struct Client *previous, *next;
 } Client;
 
@@ -33,6 +34,9 @@ Registry *registry_new(uint32_t shortest_ms, GError **error);
 /* All clients are gone by then. */
 void registry_free(Registry *registry);
 
+/* A connection was accepted and counts as open. It is then either lost or added, and removed. */
+void registry_expect(Registry *registry);
+void registry_lose(Registry *registry);
 void registry_add(Registry *registry, Client *client, int64_t deadline_ns);
 
 /* Before the socket is closed. */
@@ -41,8 +45,9 @@ void registry_remove(Registry *registry, Client *client);
 /* Moves a client to its next phase. Only the thread that owns the connection right now. */
 void client_enter(Client *client, ClientPhase phase, int64_t deadline_ns);
 
-/* Ends reading on idle connections: a request that arrived meanwhile is still read and answered. */
-void registry_close_idle(Registry *registry);
+/* Ends reading on connections that are idle since that monotonic moment or longer: a request that
+ * arrived meanwhile is still read and answered. */
+void registry_close_idle(Registry *registry, int64_t since_ns);
 
 /* Cuts all. */
 void registry_close_all(Registry *registry);

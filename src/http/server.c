@@ -1,6 +1,5 @@
 #include "http/server.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "acceptor.h"
 #include "connection.h"
 #include "limiter.h"
 #include "listener.h"
@@ -35,9 +35,20 @@ struct Server {
     Registry *registry;
     Offload *offload;
     struct MHD_Daemon *daemon;
+    Acceptor *acceptor;
     int listener;
     uint16_t port;
 };
+
+static void drop_connection(Server *server, Connection *connection)
+{
+    if (connection) {
+        registry_remove(server->registry, &connection->client);
+        connection_free(connection);
+    } else
+        registry_lose(server->registry);
+    acceptor_wake(server->acceptor);
+}
 
 static void on_connection(void *closure, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code)
@@ -45,10 +56,7 @@ static void on_connection(void *closure, struct MHD_Connection *mhd, void **cont
     Server *server = closure;
     Connection *connection = *context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (!connection)
-            return;
-        registry_remove(server->registry, &connection->client);
-        connection_free(connection);
+        drop_connection(server, connection);
         return;
     }
     *context = connection = connection_new(&server->service);
@@ -258,6 +266,8 @@ static unsigned http_threads(const Settings *settings)
     return cores > 0 ? (unsigned)cores : 1;
 }
 
+/* The limit is ours to keep: libmicrohttpd would have each thread keep its share of it, and refuse
+ * what is above. A server that stops may have the kernel's whole queue beside it. */
 static struct MHD_Daemon *start_daemon(Server *server, const Tls *tls)
 {
     const Settings *settings = server->service.settings;
@@ -273,11 +283,10 @@ static struct MHD_Daemon *start_daemon(Server *server, const Tls *tls)
     // clang-format off
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME |
-            (tls->key ? MHD_USE_TLS : 0),
+            MHD_USE_NO_LISTEN_SOCKET | (tls->key ? MHD_USE_TLS : 0),
         0, NULL, NULL, on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, server->listener,
         MHD_OPTION_THREAD_POOL_SIZE, threads,
-        MHD_OPTION_CONNECTION_LIMIT, MAX(settings->connections_max, threads),
+        MHD_OPTION_CONNECTION_LIMIT, threads * (settings->connections_max + LISTENER_BACKLOG),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, server->service.memory_limit,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)MEMORY_STEP,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
@@ -296,6 +305,7 @@ static void server_free(Server *server)
     metrics_free(server->service.metrics);
     limiter_free(server->service.gate.limiter);
     router_free(server->service.gate.router);
+    acceptor_free(server->acceptor);
     if (server->listener >= 0)
         close(server->listener);
     g_free(server->service.default_host);
@@ -345,13 +355,39 @@ static bool start_listening(Server *server, GError **error)
     return server->daemon != NULL;
 }
 
+static bool has_room(void *closure)
+{
+    Server *server = closure;
+    uint64_t open = 0, total = 0;
+    registry_count(server->registry, &open, &total);
+    return open < server->service.settings->connections_max;
+}
+
+static void take_client(void *closure, int fd, const struct sockaddr *address, socklen_t length)
+{
+    Server *server = closure;
+    registry_expect(server->registry);
+    if (MHD_add_connection(server->daemon, fd, address, length) != MHD_YES)
+        registry_lose(server->registry); /* the socket is closed */
+}
+
+static bool start_accepting(Server *server, GError **error)
+{
+    AcceptorOptions options = {server->listener, has_room, take_client, server};
+    server->acceptor = acceptor_new(&options, error);
+    return server->acceptor && acceptor_start(server->acceptor, error);
+}
+
 Server *server_start(const ServerOptions *options, GError **error)
 {
     Server *server = g_new0(Server, 1);
     server->listener = -1;
     init_service(&server->service, options);
-    if (start_threads(server, error) && start_listening(server, error))
+    if (start_threads(server, error) && start_listening(server, error) &&
+        start_accepting(server, error))
         return server;
+    if (server->daemon)
+        MHD_stop_daemon(server->daemon);
     if (server->offload)
         offload_stop(server->offload);
     server_free(server);
@@ -363,33 +399,23 @@ uint16_t server_port(const Server *server)
     return server->port;
 }
 
-/* What the kernel has accepted for us must not be reset: it is served. The socket stops listening
- * but stays open, since a thread of libmicrohttpd may still be about to name it to epoll. */
+/* What the kernel has accepted for us must not be reset: it is served. */
 static void close_listener(Server *server)
 {
-    listener_drop_new(server->listener);
-    MHD_quiesce_daemon(server->daemon);
-    while (true) {
-        struct sockaddr_storage address;
-        socklen_t length = sizeof address;
-        int fd = accept4(server->listener, (struct sockaddr *)&address, &length,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
-            break;
-        if (fd >= 0)
-            MHD_add_connection(server->daemon, fd, (struct sockaddr *)&address, length);
-    }
-    shutdown(server->listener, SHUT_RDWR);
+    acceptor_stop(server->acceptor);
+    close(server->listener);
+    server->listener = -1;
 }
 
 /* Whoever keeps asking learns by Connection: close; whoever is silent for the grace is closed. */
 static void drain(Server *server)
 {
     uint32_t timeout_ms = server->service.settings->drain_timeout_ms;
+    int64_t grace_ns = MIN(IDLE_GRACE_MS, timeout_ms / 2) * NS_PER_MS;
     int64_t end = connection_deadline(timeout_ms);
-    int64_t next = connection_deadline(MIN(IDLE_GRACE_MS, timeout_ms / 2));
+    int64_t next = clock_ticks_ns() + grace_ns;
     while (!registry_wait_empty(server->registry, MIN(next, end)) && next < end) {
-        registry_close_idle(server->registry);
+        registry_close_idle(server->registry, next - grace_ns);
         next += IDLE_GRACE_MS / 4 * NS_PER_MS;
     }
 }

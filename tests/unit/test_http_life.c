@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 
@@ -535,6 +536,26 @@ static void a_connection_above_the_maximum_waits_for_another_to_go(void **state)
     server_stop(server);
 }
 
+static void a_connection_waits_while_there_is_no_descriptor(void **state)
+{
+    Settings settings = test_settings();
+    Server *server = begin(&settings);
+    struct rlimit plenty = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &plenty), 0);
+    int next = dup(STDIN_FILENO);
+    close(next);
+    const struct rlimit scarce = {(rlim_t)next + 1, plenty.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &scarce), 0);
+    int fd = dial(server_port(server)); /* takes the last one */
+    get(fd, "/once");
+    g_usleep(20000); /* let the server try */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &plenty), 0);
+    g_auto(Answer) answer = take_answer(fd, true);
+    assert_int_equal(answer.status, 200);
+    close(fd);
+    server_stop(server);
+}
+
 /* ---- draining ---- */
 
 typedef struct Load {
@@ -593,6 +614,23 @@ static void draining_under_load_loses_no_request(void **state)
         }
         assert_int_equal(lost, 0);
     }
+}
+
+static void draining_serves_who_waited_above_the_maximum(void **state)
+{
+    Settings settings = test_settings();
+    settings.connections_max = 1;
+    Server *server = begin(&settings);
+    int first = dial(server_port(server));
+    g_auto(Answer) before = ask_on(first, "/once");
+    assert_int_equal(before.status, 200);
+    int second = dial(server_port(server));
+    get(second, "/once");
+    server_stop(server);
+    g_auto(Answer) after = take_answer(second, true);
+    assert_int_equal(after.status, 200);
+    close(first);
+    close(second);
 }
 
 static void *stop_server(void *server)
@@ -688,7 +726,9 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_its_answer_is_cut_off),
         cmocka_unit_test(a_handler_may_take_longer_than_the_request_timeout),
         cmocka_unit_test(a_connection_above_the_maximum_waits_for_another_to_go),
+        cmocka_unit_test(a_connection_waits_while_there_is_no_descriptor),
         cmocka_unit_test(draining_under_load_loses_no_request),
+        cmocka_unit_test(draining_serves_who_waited_above_the_maximum),
         cmocka_unit_test(draining_waits_for_a_request_under_way),
         cmocka_unit_test(draining_ends_at_its_deadline),
         cmocka_unit_test(a_queued_request_never_runs_once_time_is_up),
