@@ -14,13 +14,15 @@
 #define BLOCK_ROWS     64u
 /* What a block gathers stays in the L2 cache for all its steps. */
 #define GATHER_BYTES   (512u << 10)
-/* Vectors ahead of the one being copied: random rows, so the hardware cannot guess. */
-#define PREFETCH_AHEAD 8u
+/* How far ahead of the vector being copied: random rows, so the hardware cannot guess. */
+#define PREFETCH_BYTES (6u << 10)
 
 /* Scratch of one thread. All matrices are BLOCK_ROWS × rank. */
 typedef struct Scratch {
     float *memory; /* holds all below */
-    float *x, *residual, *direction, *product, *gathered;
+    float *x, *residual, *direction, *product;
+    float *gathered;  /* gather_cells() × rank: the other side's vectors of all rows in turn */
+    uint32_t *column; /* gather_cells(): whose they are */
 } Scratch;
 
 struct SweepSpace {
@@ -52,7 +54,7 @@ static uint32_t gather_cells(uint32_t rank)
 
 static uint64_t scratch_floats(uint32_t rank)
 {
-    return (uint64_t)rank * (4 * BLOCK_ROWS + gather_cells(rank));
+    return (uint64_t)rank * 4 * BLOCK_ROWS + (uint64_t)gather_cells(rank) * (rank + 1);
 }
 
 uint64_t half_sweep_bytes(uint32_t rank)
@@ -63,11 +65,12 @@ uint64_t half_sweep_bytes(uint32_t rank)
 CLONES static void gather(const float *restrict from, const uint32_t *restrict column, uint32_t n,
                           uint32_t rank, float *restrict to)
 {
+    uint32_t ahead = MAX(PREFETCH_BYTES / (rank * (uint32_t)sizeof(float)), 1);
     for (uint32_t i = 0; i < n; i++) {
-        if (i + PREFETCH_AHEAD < n) {
-            const float *ahead = from + (size_t)column[i + PREFETCH_AHEAD] * rank;
+        if (i + ahead < n) {
+            const float *later = from + (size_t)column[i + ahead] * rank;
             for (uint32_t f = 0; f < rank; f += LANES)
-                __builtin_prefetch(ahead + f);
+                __builtin_prefetch(later + f);
         }
         const float *source = from + (size_t)column[i] * rank;
         for (uint32_t f = 0; f < rank; f += LANES)
@@ -170,19 +173,19 @@ static void add_block(const Sweep *sweep, const uint32_t *row, uint32_t n, const
     }
 }
 
+/* All rows in one go: most have fewer cells than the prefetch looks ahead. */
 static void gather_block(const Sweep *sweep, const uint32_t *row, uint32_t n, Scratch *scratch)
 {
     const Csr *weights = sweep->plan->weights;
-    uint32_t rank = sweep->own->rank;
-    size_t gathered = 0;
+    uint32_t rank = sweep->own->rank, gathered = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t start = weights->start[row[i]], cells = weights->start[row[i] + 1] - start;
         if (cells > gather_cells(rank))
             continue;
-        gather(sweep->other->data, weights->column + start, (uint32_t)cells, rank,
-               scratch->gathered + gathered * rank);
-        gathered += cells;
+        memcpy(scratch->column + gathered, weights->column + start, cells * sizeof(uint32_t));
+        gathered += (uint32_t)cells;
     }
+    gather(sweep->other->data, scratch->column, gathered, rank, scratch->gathered);
     gather(sweep->own->data, row, n, rank, scratch->x);
 }
 
@@ -278,14 +281,16 @@ static bool scratch_init(Scratch *scratch, uint32_t rank, GError **error)
 {
     size_t block = (size_t)BLOCK_ROWS * rank;
     float *memory = factors_alloc(scratch_floats(rank), error);
-    if (memory)
-        *scratch = (Scratch){memory,
-                             memory,
-                             memory + block,
-                             memory + 2 * block,
-                             memory + 3 * block,
-                             memory + 4 * block};
-    return memory != NULL;
+    if (!memory)
+        return false;
+    *scratch = (Scratch){.memory = memory,
+                         .x = memory,
+                         .residual = memory + block,
+                         .direction = memory + 2 * block,
+                         .product = memory + 3 * block,
+                         .gathered = memory + 4 * block};
+    scratch->column = (uint32_t *)(scratch->gathered + (size_t)gather_cells(rank) * rank);
+    return true;
 }
 
 static SweepSpace *space_new(unsigned threads, uint32_t rank, GError **error)

@@ -1,6 +1,6 @@
 /* One iteration of implicit ALS (all users, then all items) against the same arithmetic done row by
- * row in plain loops, and against what the machine's SGEMM reaches. Ratios of one run; nothing is
- * judged by them.
+ * row in plain loops, and against what the machine's SGEMM and its memory reach. Ratios of one run;
+ * nothing is judged by them.
  *
  *     bench_als [interactions, default 10,000,000] [rank, default 128] [threads, default all]
  *
@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "learn/als.h"
+#include "learn/lanes.h"
 #include "math/parallel.h"
 #include "math/rng.h"
 #include "rates.h"
@@ -167,6 +168,58 @@ static double time_plain(const Csr *weights, const Csr *by_item, const SolvePara
     return seconds_since(started);
 }
 
+typedef struct Gathering {
+    const Csr *weights;
+    const Factors *other;
+    float sum[64]; /* one per thread, so that nothing is left out as useless */
+} Gathering;
+
+/* Adds up the vectors of all cells of the rows: what ALS must read at least once. */
+CLONES static float gather_rows(const uint32_t *column, uint64_t n, const float *data,
+                                uint32_t rank)
+{
+    Lanes sum = {0};
+    uint32_t ahead = (6u << 10) / (rank * (uint32_t)sizeof(float)) + 1;
+    for (uint64_t e = 0; e < n; e++) {
+        const float *later = data + (size_t)column[MIN(e + ahead, n - 1)] * rank;
+        const float *vector = data + (size_t)column[e] * rank;
+        for (uint32_t f = 0; f < rank; f += LANES) {
+            __builtin_prefetch(later + f);
+            sum += *(const Lanes *)(vector + f);
+        }
+    }
+    return lanes_sum(&sum);
+}
+
+static bool gather_range(void *context, uint64_t begin, uint64_t end, unsigned worker,
+                         GError **error)
+{
+    Gathering *gathering = context;
+    const Csr *weights = gathering->weights;
+    gathering->sum[worker % G_N_ELEMENTS(gathering->sum)] += gather_rows(
+        weights->column + weights->start[begin], weights->start[end] - weights->start[begin],
+        gathering->other->data, gathering->other->rank);
+    return true;
+}
+
+/* Seconds of the fastest of three. */
+static double time_gather(const Csr *weights, const Csr *by_item, uint32_t rank, unsigned threads)
+{
+    g_autoptr(Factors) users = random_factors(weights->rows, rank);
+    g_autoptr(Factors) items = random_factors(weights->cols, rank);
+    Gathering sides[] = {{.weights = weights, .other = items},
+                         {.weights = by_item, .other = users}};
+    double best = INFINITY;
+    for (int run = 0; run < 3; run++) {
+        int64_t started = clock_ticks_ns();
+        for (size_t i = 0; i < G_N_ELEMENTS(sides); i++)
+            parallel_for(sides[i].weights->rows, sides[i].weights->rows / 64 + 1, threads,
+                         gather_range, &sides[i], NULL, NULL);
+        best = MIN(best, seconds_since(started));
+    }
+    return isfinite(sides[0].sum[0] + sides[1].sum[0]) ? best : NAN;
+}
+
 int main(int argc, char **argv)
 {
     error_init();
@@ -192,9 +245,13 @@ int main(int argc, char **argv)
     double flops =
         (params.steps + 1) * (8 * cells * rank + 2 * rows * rank * rank) + rows * rank * rank;
     double gemm = gemm_rate(threads);
+    double gather = time_gather(weights, by_item, rank, threads);
+    double gigabytes = 2e-9 * cells * rank * sizeof(float);
     printf("seconds per iteration: ours %.3f, plain loops %.3f\n", ours, plain);
     printf("als_speedup_over_plain %.2f\n", plain / ours);
     printf("als_share_of_sgemm_rate %.2f (%.0f of %.0f GFLOP/s)\n", 1e-9 * flops / ours / gemm,
            1e-9 * flops / ours, gemm);
+    printf("als_share_of_gather_rate %.2f (%.1f of %.1f GB/s)\n", gather / ours, gigabytes / ours,
+           gigabytes / gather);
     return 0;
 }
