@@ -84,7 +84,8 @@ static void *run(void *pointer)
     while (!atomic_load(&acceptor->stopping)) {
         wait_for_clients(acceptor);
         Accepted last = ACCEPTED_NONE;
-        while (look_for_room(acceptor) && (last = accept_one(acceptor)) == ACCEPTED_ONE)
+        while (!atomic_load(&acceptor->stopping) && look_for_room(acceptor) &&
+               (last = accept_one(acceptor)) == ACCEPTED_ONE)
             continue;
         note_shortage(acceptor, last == ACCEPTED_SHORTAGE);
     }
