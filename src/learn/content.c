@@ -139,9 +139,16 @@ Fitted *content_fit_with(const Dataset *view, const ContentParams *params,
     return fitted;
 }
 
+static double content_fit_work(const Dataset *view, const double *value, double effort)
+{
+    return 160.0 * (double)view->rows.n + 400.0 * view->n_items;
+}
+
 static Fitted *content_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return content_fit_with(view, &content_defaults, context, error);
+    ContentParams params = content_defaults;
+    params.half_life_days = (float)params_get(context->params, &learner_content, 0);
+    return content_fit_with(view, &params, context, error);
 }
 
 static Fitted *content_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -190,6 +197,9 @@ const Learner learner_content = {
              "Trends, Recommender Systems Handbook, 2011",
     .is_baseline = false,
     .is_personal = true,
+    .param = {{"half_life_days", 60, {20, 120, 365}, 3}},
+    .n_params = 1,
+    .fit_work = content_fit_work,
     .fit = content_fit,
     .score_users = sparse_product_score_users,
     .score_items = sparse_product_score_items,

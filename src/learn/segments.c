@@ -32,9 +32,16 @@ Fitted *segments_fit_with(const Dataset *view, const SegmentsParams *params,
     return fitted;
 }
 
+static double segments_fit_work(const Dataset *view, const double *value, double effort)
+{
+    return 100.0 * (double)view->rows.n;
+}
+
 static Fitted *segments_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return segments_fit_with(view, &segments_defaults, context, error);
+    SegmentsParams params = segments_defaults;
+    params.half_life_days = params_get(context->params, &learner_segments, 0);
+    return segments_fit_with(view, &params, context, error);
 }
 
 static Fitted *segments_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -92,6 +99,9 @@ const Learner learner_segments = {
     .paper = "Zhai, Lafferty: A Study of Smoothing Methods for Language Models Applied to "
              "Information Retrieval, TOIS 2004",
     .is_personal = true,
+    .param = {{"half_life_days", 21, {10, 45, 90}, 3}},
+    .n_params = 1,
+    .fit_work = segments_fit_work,
     .fit = segments_fit,
     .score_users = sparse_product_score_users,
     .score_items = sparse_product_score_items,

@@ -377,12 +377,25 @@ Fitted *tifu_knn_fit_with(const Dataset *view, const TifuParams *params, const F
     Csr *vectors = weights ? stack(recent, value, error) : NULL;
     if (!vectors)
         return NULL;
-    return sparse_product_new(&learner_tifu_knn, g_steal_pointer(&weights), vectors);
+    Fitted *fitted = sparse_product_new(&learner_tifu_knn, g_steal_pointer(&weights), vectors);
+    sparse_product_keep_params(fitted, params, sizeof *params);
+    return fitted;
+}
+
+static double tifu_knn_fit_work(const Dataset *view, const double *value, double effort)
+{
+    /* Each row meets the candidates who bought its product. */
+    double rows = (double)view->rows.n;
+    double candidates = MIN(view->n_users, tifu_defaults.candidates_max);
+    double met = rows * candidates / MAX(view->n_users, 1) / MAX(view->n_items, 1);
+    return (500.0 + 2.0 * met) * rows;
 }
 
 static Fitted *tifu_knn_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return tifu_knn_fit_with(view, &tifu_defaults, context, error);
+    TifuParams params = tifu_defaults;
+    params.half_life_days = params_get(context->params, &learner_tifu_knn, 0);
+    return tifu_knn_fit_with(view, &params, context, error);
 }
 
 static Fitted *tifu_knn_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -394,17 +407,19 @@ static Fitted *tifu_knn_load(const Sections *sections, uint32_t n_users, uint32_
 
 static void tifu_knn_describe(const Fitted *fitted, JsonWriter *writer)
 {
+    const SparseProduct *product = (const SparseProduct *)fitted;
+    const TifuParams *params = product->params ? product->params : &tifu_defaults;
     const struct {
         const char *name;
         double value;
     } members[] = {
-        {"neighbours", sparse_slots_width(fitted->n_users, tifu_defaults.neighbours)},
-        {"candidates_max", tifu_defaults.candidates_max},
-        {"group", tifu_defaults.group},
-        {"within", tifu_defaults.within},
-        {"across", tifu_defaults.across},
-        {"own", tifu_defaults.own},
-        {"half_life_days", tifu_defaults.half_life_days},
+        {"neighbours", sparse_slots_width(fitted->n_users, params->neighbours)},
+        {"candidates_max", params->candidates_max},
+        {"group", params->group},
+        {"within", params->within},
+        {"across", params->across},
+        {"own", params->own},
+        {"half_life_days", params->half_life_days},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
         json_named_number(writer, members[i].name, members[i].value);
@@ -432,6 +447,9 @@ const Learner learner_tifu_knn = {
              "Recommendation, SIGIR 2020",
     .is_baseline = false,
     .is_personal = true,
+    .param = {{"half_life_days", 30, {10, 90, 300}, 3}},
+    .n_params = 1,
+    .fit_work = tifu_knn_fit_work,
     .fit = tifu_knn_fit,
     .score_users = sparse_product_score_users,
     .score_items = sparse_product_score_items,

@@ -270,12 +270,21 @@ Fitted *transitions_fit_with(const Dataset *view, const TransitionsParams *param
     Csr *last = last_visits(visits, view->n_users, params, error);
     if (!last)
         return NULL;
-    return sparse_product_new(&learner_transitions, last, g_steal_pointer(&following));
+    Fitted *fitted = sparse_product_new(&learner_transitions, last, g_steal_pointer(&following));
+    sparse_product_keep_params(fitted, params, sizeof *params);
+    return fitted;
+}
+
+static double transitions_fit_work(const Dataset *view, const double *value, double effort)
+{
+    return 1000.0 * (double)view->rows.n; /* at some 25 products a visit */
 }
 
 static Fitted *transitions_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return transitions_fit_with(view, &transitions_defaults, context, error);
+    TransitionsParams params = transitions_defaults;
+    params.half_life_days = (float)params_get(context->params, &learner_transitions, 0);
+    return transitions_fit_with(view, &params, context, error);
 }
 
 static Fitted *transitions_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -287,19 +296,21 @@ static Fitted *transitions_load(const Sections *sections, uint32_t n_users, uint
 
 static void transitions_describe(const Fitted *fitted, JsonWriter *writer)
 {
+    const SparseProduct *product = (const SparseProduct *)fitted;
+    const TransitionsParams *params = product->params ? product->params : &transitions_defaults;
     const struct {
         const char *name;
         double value;
     } members[] = {
-        {"neighbours", sparse_slots_width(fitted->n_items, transitions_defaults.neighbours)},
-        {"steps", transitions_defaults.steps},
-        {"together", transitions_defaults.together},
-        {"half_life_days", transitions_defaults.half_life_days},
-        {"shrinkage", transitions_defaults.shrinkage},
-        {"lift", transitions_defaults.lift},
-        {"reach", transitions_defaults.reach},
-        {"across", transitions_defaults.across},
-        {"length", transitions_defaults.length},
+        {"neighbours", sparse_slots_width(fitted->n_items, params->neighbours)},
+        {"steps", params->steps},
+        {"together", params->together},
+        {"half_life_days", params->half_life_days},
+        {"shrinkage", params->shrinkage},
+        {"lift", params->lift},
+        {"reach", params->reach},
+        {"across", params->across},
+        {"length", params->length},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
         json_named_number(writer, members[i].name, members[i].value);
@@ -329,6 +340,9 @@ const Learner learner_transitions = {
     .paper = "Ludewig, Jannach: Evaluation of Session-based Recommendation Algorithms, UMUAI 2018",
     .is_baseline = false,
     .is_personal = true,
+    .param = {{"half_life_days", 14, {7, 30, 90}, 3}},
+    .n_params = 1,
+    .fit_work = transitions_fit_work,
     .fit = transitions_fit,
     .score_users = sparse_product_score_users,
     .score_items = sparse_product_score_items,

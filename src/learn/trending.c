@@ -72,9 +72,16 @@ Fitted *trending_fit_with(const Dataset *view, const TrendingParams *params,
     return item_scores_new(&learner_trending, view, score, params, sizeof *params);
 }
 
+static double trending_fit_work(const Dataset *view, const double *value, double effort)
+{
+    return 20.0 * (double)view->rows.n;
+}
+
 static Fitted *trending_fit(const Dataset *view, const FitContext *context, GError **error)
 {
-    return trending_fit_with(view, &trending_defaults, context, error);
+    TrendingParams params = trending_defaults;
+    params.half_life_days = params_get(context->params, &learner_trending, 0);
+    return trending_fit_with(view, &params, context, error);
 }
 
 static Fitted *trending_load(const Sections *sections, uint32_t n_users, uint32_t n_items,
@@ -104,6 +111,9 @@ const Learner learner_trending = {
     .title = "What sells more lately",
     .paper = "Ji, Sun, Zhang, Li: A Re-visit of the Popularity Baseline in Recommender Systems, "
              "SIGIR 2020",
+    .param = {{"half_life_days", 5, {2, 10, 20}, 3}},
+    .n_params = 1,
+    .fit_work = trending_fit_work,
     .fit = trending_fit,
     .score_users = item_scores_score_users,
     .score_items = item_scores_score_items,

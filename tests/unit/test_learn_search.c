@@ -4,6 +4,37 @@
 #include "learn/choose.h"
 #include "learn/search.h"
 
+/* `text` in the first column. */
+static void describe(AttributesBuilder *attributes, uint32_t row, const char *text)
+{
+    assert_true(attributes_builder_set(attributes, row, 0, text, strlen(text), NAN, NULL));
+}
+
+static Dataset *described(uint32_t n_users, uint32_t n_items, const Bought *bought, size_t n)
+{
+    static const char *const lines[] = {"linen", "wool", "silk", "denim"};
+    static const char *const towns[] = {"Leeds", "York"};
+    static const char *const item_names[] = {"line"}, *const user_names[] = {"town"};
+    static const ColumnKind kinds[] = {COLUMN_CATEGORICAL};
+    static const char separators[] = {0};
+    DatasetOptions options = {.now = day(100000), .from = INT64_MIN, .to = INT64_MAX};
+    g_autoptr(DatasetBuilder) builder =
+        dataset_builder_new(&options, attributes_builder_new(1, item_names, kinds, separators),
+                            attributes_builder_new(1, user_names, kinds, separators));
+    for (uint32_t item = 0; item < n_items; item++) {
+        assert_int_equal(add_id(builder, 'i', item), item);
+        describe(dataset_builder_item_attributes(builder), item, lines[item % 4]);
+    }
+    for (uint32_t user = 0; user < n_users; user++) {
+        assert_int_equal(add_id(builder, 'u', user), user);
+        describe(dataset_builder_user_attributes(builder), user, towns[user % 2]);
+    }
+    add_events(builder, bought, n);
+    Dataset *dataset = dataset_builder_finish(builder, NULL, NULL);
+    assert_non_null(dataset);
+    return dataset;
+}
+
 /* Four tastes of 60 products each; everybody buys 20 of the own taste, nothing twice. */
 static Dataset *fashion(uint32_t n_users)
 {
@@ -21,7 +52,7 @@ static Dataset *fashion(uint32_t n_users)
             bought[n++] = (Bought){user, of_taste * 4 + user % 4, 200 * rng_uniform(&rng)};
         }
     }
-    return shop_new(n_users, 240, bought, n);
+    return described(n_users, 240, bought, n);
 }
 
 typedef struct Place {
@@ -108,7 +139,7 @@ static void f18_every_learner_with_parameters_is_searched_and_says_what_came_of_
             assert_true(!one->is_usual || value == learners[l]->param[p].usual);
         }
     }
-    assert_true(searched >= 4);
+    assert_true(searched >= 10);
     place_clear(&place);
 }
 
