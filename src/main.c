@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <poll.h>
@@ -125,7 +125,7 @@ typedef struct Service {
     Api api;
     TrainContext training;
     Cancel stopping;
-    int wake; /* signalfd of SIGTERM and SIGINT */
+    int wake; /* eventfd, readable from the first SIGTERM or SIGINT on */
     bool migrated;
     int64_t forget_at_ns; /* ticks */
     atomic_bool schema_refused;
@@ -193,16 +193,32 @@ static void *keeper(void *argument)
     return NULL;
 }
 
-static int signals_blocked(void)
+static int stop_fd = -1;
+
+static void on_stop_signal(int number)
 {
+    int before = errno;
+    eventfd_write(stop_fd, 1);
+    errno = before;
+}
+
+/* The eventfd that SIGTERM and SIGINT make readable. Our threads block them, but for the main one
+ * while it waits; those that OpenBLAS made before main() began do not, and may get them any time.
+ */
+static int watch_signals(void)
+{
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const struct sigaction stop = {.sa_handler = on_stop_signal, .sa_flags = SA_RESTART};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write */
-    return signalfd(-1, &set, SFD_CLOEXEC);
+    return stop_fd;
 }
 
 /* What can be known before the first request: schema, keys. Without PostgreSQL the copy of the keys
@@ -282,7 +298,9 @@ static void service_wait(Service *service)
     bool keeping = pthread_create(&thread, NULL, keeper, service) == 0;
     sd_notify(0, "READY=1");
     struct pollfd fd = {service->wake, POLLIN, 0};
-    while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+    sigset_t none;
+    sigemptyset(&none);
+    while (ppoll(&fd, 1, NULL, &none) < 0 && errno == EINTR)
         continue;
     sd_notify(0, "STOPPING=1");
     log_event(LOG_INFO, "draining", NULL);
@@ -297,7 +315,7 @@ static int command_serve(const Command *command)
     g_autoptr(Settings) settings = load_settings(command, &error);
     if (!settings)
         return fail(error);
-    Service service = {.settings = settings, .wake = signals_blocked()};
+    Service service = {.settings = settings, .wake = watch_signals()};
     cancel_init(&service.stopping);
     bool started = check_blas(&error) && service_start(&service, &error);
     if (started)

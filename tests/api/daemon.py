@@ -129,12 +129,12 @@ class Service:
     def log_size(self):
         return self.log_path.stat().st_size if self.log_path.exists() else 0
 
-    def stop(self):
+    def stop(self, number=signal.SIGTERM):
         """Drains, and expects a clean end: with sanitizers that means no leak either."""
         if not self.process:
             return
         process, self.process = self.process, None
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         status = process.wait(60)
         self.reader.join(10)
         assert status == 0, f"{self.name} ended with {status}:\n{self.log()[-5000:]}"

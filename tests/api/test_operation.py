@@ -1,4 +1,7 @@
 """F48: readiness, outages of PostgreSQL, restarts, draining."""
+import json
+import signal
+
 import pytest
 
 import lint_openapi
@@ -140,3 +143,14 @@ def test_stopping_service_sends_watchers_away_and_ends_well(services, models):
     assert next(events)[0] == "progress"
     service.stop()
     assert list(events) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("blas_threads", ["1", "2"])
+def test_both_signals_drain_whatever_threads_blas_has_made(services, number, blas_threads):
+    """Threads that OpenBLAS makes before main() do not block signals: they must not end the daemon."""
+    service = services(f"signalled{number}{blas_threads}", OPENBLAS_NUM_THREADS=blas_threads)
+    since = service.log_size()
+    service.stop(number)
+    messages = [json.loads(line)["message"] for line in service.log(since).splitlines()]
+    assert messages == ["draining", "stopped"]
