@@ -9,12 +9,13 @@
 #include "sparse_slots.h"
 #include "strengths.h"
 
-#define BLOCK 256u
+#define BLOCK          256u
+#define HALF_LIFE_DAYS 60
 
 const ContentParams content_defaults = {
     .product_tokens = 24,
     .profile_tokens = 200,
-    .half_life_days = 60,
+    .half_life_days = HALF_LIFE_DAYS,
 };
 
 /* Scratch of one thread. */
@@ -197,7 +198,7 @@ const Learner learner_content = {
              "Trends, Recommender Systems Handbook, 2011",
     .is_baseline = false,
     .is_personal = true,
-    .param = {{"half_life_days", 60, {20, 120, 365}, 3}},
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {20, 120, 365}, 3}},
     .n_params = 1,
     .fit_work = content_fit_work,
     .fit = content_fit,

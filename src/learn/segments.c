@@ -5,8 +5,10 @@
 #include "segment_shares.h"
 #include "sparse_product.h"
 
+#define HALF_LIFE_DAYS 21
+
 const SegmentsParams segments_defaults = {
-    .half_life_days = 21,
+    .half_life_days = HALF_LIFE_DAYS,
     .prior = 300,
     .buyers = 20,
     .values = 200,
@@ -99,7 +101,7 @@ const Learner learner_segments = {
     .paper = "Zhai, Lafferty: A Study of Smoothing Methods for Language Models Applied to "
              "Information Retrieval, TOIS 2004",
     .is_personal = true,
-    .param = {{"half_life_days", 21, {10, 45, 90}, 3}},
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {10, 45, 90}, 3}},
     .n_params = 1,
     .fit_work = segments_fit_work,
     .fit = segments_fit,

@@ -11,10 +11,11 @@
 #include "sparse_product.h"
 #include "sparse_slots.h"
 
-#define BLOCK        32u
-#define CHECK_USERS  1024u
+#define BLOCK          32u
+#define CHECK_USERS    1024u
 /* Weights of orders longer ago stop falling, so that what was bought once stays above nothing. */
-#define PERSONAL_MIN 1e-30
+#define PERSONAL_MIN   1e-30
+#define HALF_LIFE_DAYS 30
 
 /* Chosen on the validation window of tests/golden; the paper has 300 neighbours, groups of 3 to 9,
  * 0.9 and 0.7, and α from 0.1 to 0.9. */
@@ -24,7 +25,7 @@ const TifuParams tifu_defaults = {
     .within = 0.9f,
     .across = 0.7f,
     .own = 0.6f,
-    .half_life_days = 30,
+    .half_life_days = HALF_LIFE_DAYS,
     .candidates_max = 20000,
 };
 
@@ -394,7 +395,7 @@ static double tifu_knn_fit_work(const Dataset *view, const double *value, double
 static Fitted *tifu_knn_fit(const Dataset *view, const FitContext *context, GError **error)
 {
     TifuParams params = tifu_defaults;
-    params.half_life_days = params_get(context->params, &learner_tifu_knn, 0);
+    params.half_life_days = (float)params_get(context->params, &learner_tifu_knn, 0);
     return tifu_knn_fit_with(view, &params, context, error);
 }
 
@@ -447,7 +448,7 @@ const Learner learner_tifu_knn = {
              "Recommendation, SIGIR 2020",
     .is_baseline = false,
     .is_personal = true,
-    .param = {{"half_life_days", 30, {10, 90, 300}, 3}},
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {10, 90, 300}, 3}},
     .n_params = 1,
     .fit_work = tifu_knn_fit_work,
     .fit = tifu_knn_fit,

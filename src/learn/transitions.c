@@ -10,16 +10,17 @@
 #include "sparse_slots.h"
 #include "visits.h"
 
-#define BLOCK       16u
+#define BLOCK          16u
 /* A visit of more products than this tells little of any two of them, and costs their square. */
-#define VISIT_LARGE 300u
+#define VISIT_LARGE    300u
+#define HALF_LIFE_DAYS 14
 
 /* Chosen on the validation window of tests/golden. */
 const TransitionsParams transitions_defaults = {
     .neighbours = 300,
     .steps = 3,
     .together = 1,
-    .half_life_days = 14,
+    .half_life_days = HALF_LIFE_DAYS,
     .shrinkage = 10,
     .lift = 0.5f,
     .reach = 20,
@@ -340,7 +341,7 @@ const Learner learner_transitions = {
     .paper = "Ludewig, Jannach: Evaluation of Session-based Recommendation Algorithms, UMUAI 2018",
     .is_baseline = false,
     .is_personal = true,
-    .param = {{"half_life_days", 14, {7, 30, 90}, 3}},
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {7, 30, 90}, 3}},
     .n_params = 1,
     .fit_work = transitions_fit_work,
     .fit = transitions_fit,

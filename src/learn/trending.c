@@ -8,9 +8,11 @@
 #include "item_scores.h"
 #include "popularity.h"
 
+#define HALF_LIFE_DAYS 5
+
 /* Chosen on five windows of Online Retail before the one that is reported on. */
 const TrendingParams trending_defaults = {
-    .half_life_days = 5,
+    .half_life_days = HALF_LIFE_DAYS,
     .recent_days = 14,
     .before_days = 56,
     .prior = 20,
@@ -111,7 +113,7 @@ const Learner learner_trending = {
     .title = "What sells more lately",
     .paper = "Ji, Sun, Zhang, Li: A Re-visit of the Popularity Baseline in Recommender Systems, "
              "SIGIR 2020",
-    .param = {{"half_life_days", 5, {2, 10, 20}, 3}},
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {2, 10, 20}, 3}},
     .n_params = 1,
     .fit_work = trending_fit_work,
     .fit = trending_fit,
