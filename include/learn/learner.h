@@ -98,8 +98,10 @@ struct Learner {
 
     /* What a fit by these values takes, by a formula of the sizes: nanoseconds of a core as of
      * 2023, about. Counted so and not by a clock, a budget gives the same result on any machine.
-     * NULL where there is nothing to search. */
-    double (*fit_work)(const Dataset *view, const double *value, double effort);
+     * Of events beside purchases those count that `signals` (or NULL) gives a weight. NULL where
+     * there is nothing to search. */
+    double (*fit_work)(const Dataset *view, const SignalWeights *signals, const double *value,
+                       double effort);
     bool goes_on; /* fit starts from context->warm, and does the rest of the effort */
 
     /* `view` is netted (dataset_before) and outlives the fitted learner only until fit returns.

@@ -21,6 +21,10 @@ Csr *csr_from_triples(uint32_t rows, uint32_t cols, uint64_t n, const uint32_t *
 /* For csr_free(); NULL with ERR_NO_MEMORY. */
 Csr *csr_transpose(const Csr *csr, GError **error);
 
+/* a + factor · b, of one shape; an entry of either is one of the sum. For csr_free(); NULL with
+ * ERR_NO_MEMORY. */
+Csr *csr_add(const Csr *a, double factor, const Csr *b, GError **error);
+
 /* The value at (row, column), 0 when there is no entry; binary search. */
 float csr_get(const Csr *csr, uint32_t row, uint32_t column);
 

@@ -142,10 +142,11 @@ static unsigned sweeps_of(double effort)
 
 #define NS_PER_PRODUCT 0.05
 
-static double als_fit_work(const Dataset *view, const double *value, double effort)
+static double als_fit_work(const Dataset *view, const SignalWeights *signals, const double *value,
+                           double effort)
 {
     double rank = value[ALS_RANK], steps = als_defaults.solve.steps + 1;
-    double cells = 2.0 * (double)view->rows.n * 2 * rank * steps;
+    double cells = 2.0 * strengths_rows(view, signals) * 2 * rank * steps;
     double sides = ((double)view->n_users + view->n_items) * rank * rank * steps;
     return NS_PER_PRODUCT * sweeps_of(effort) * (cells + sides);
 }

@@ -140,9 +140,10 @@ Fitted *content_fit_with(const Dataset *view, const ContentParams *params,
     return fitted;
 }
 
-static double content_fit_work(const Dataset *view, const double *value, double effort)
+static double content_fit_work(const Dataset *view, const SignalWeights *signals,
+                               const double *value, double effort)
 {
-    return 160.0 * (double)view->rows.n + 400.0 * view->n_items;
+    return 160.0 * strengths_rows(view, signals) + 400.0 * view->n_items;
 }
 
 static Fitted *content_fit(const Dataset *view, const FitContext *context, GError **error)

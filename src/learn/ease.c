@@ -245,12 +245,13 @@ static uint32_t items_of(uint32_t n_items, double effort)
 #define NS_PER_PAIR 2.0   /* of the Gram matrix: a cell and another of the same user */
 #define NS_PER_ROW  100.0
 
-static double ease_fit_work(const Dataset *view, const double *value, double effort)
+static double ease_fit_work(const Dataset *view, const SignalWeights *signals, const double *value,
+                            double effort)
 {
     double n = MIN(view->n_items, items_of(view->n_items, effort));
-    double rows_of_user = (double)view->rows.n / MAX(view->n_users, 1);
+    double rows_of_user = strengths_rows(view, signals) / MAX(view->n_users, 1);
     return NS_PER_CUBE * n * n * n +
-           (NS_PER_PAIR * rows_of_user + NS_PER_ROW) * (double)view->rows.n;
+           (NS_PER_PAIR * rows_of_user + NS_PER_ROW) * strengths_rows(view, signals);
 }
 
 static Fitted *ease_fit(const Dataset *view, const FitContext *context, GError **error)

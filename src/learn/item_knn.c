@@ -242,10 +242,11 @@ enum { KNN_SHRINKAGE, KNN_HALF_LIFE, KNN_SATURATION, KNN_LENGTH };
 #define NS_PER_ITEM 20000.0
 #define NS_PER_ROW  100.0
 
-static double item_knn_fit_work(const Dataset *view, const double *value, double effort)
+static double item_knn_fit_work(const Dataset *view, const SignalWeights *signals,
+                                const double *value, double effort)
 {
-    return NS_PER_PAIR * strengths_meetings(view) + NS_PER_ITEM * view->n_items +
-           NS_PER_ROW * (double)view->rows.n;
+    return NS_PER_PAIR * strengths_meetings(view, signals) + NS_PER_ITEM * view->n_items +
+           NS_PER_ROW * strengths_rows(view, signals);
 }
 
 static Fitted *item_knn_fit(const Dataset *view, const FitContext *context, GError **error)

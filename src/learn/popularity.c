@@ -6,12 +6,25 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "item_scores.h"
+#include "strengths.h"
 
 /* Short: what is in season counts, and so does a campaign that just ended. */
 #define HALF_LIFE_DAYS 7.0
 
-float *popularity_decayed(const Dataset *view, int64_t as_of, double half_life_days, GError **error)
+static void add_rows(const Interactions *rows, int64_t as_of, double weight, double half_life_days,
+                     double *sum)
 {
+    for (uint64_t r = 0; r < rows->n; r++) {
+        double days = MAX((double)(as_of - rows->time[r]) / US_PER_DAY, 0);
+        sum[rows->item[r]] += MAX(weight * exp2(-days / half_life_days), FLT_MIN);
+    }
+}
+
+float *popularity_decayed(const Dataset *view, const FitContext *context, double half_life_days,
+                          GError **error)
+{
+    EventRows events[SIGNALS_MAX];
+    uint32_t n_events = strengths_events(view, context->signals, events);
     g_autofree double *sum = g_try_new0(double, MAX(view->n_items, 1));
     g_autofree float *score = g_try_new(float, MAX(view->n_items, 1));
     if (!sum || !score) {
@@ -19,18 +32,18 @@ float *popularity_decayed(const Dataset *view, int64_t as_of, double half_life_d
                   view->n_items);
         return NULL;
     }
-    for (uint64_t r = 0; r < view->rows.n; r++) {
-        double days = (double)(as_of - view->rows.time[r]) / US_PER_DAY;
-        sum[view->rows.item[r]] += MAX(exp2(-days / half_life_days), FLT_MIN);
-    }
+    add_rows(&view->rows, context->as_of, 1, half_life_days, sum);
+    for (uint32_t e = 0; e < n_events; e++)
+        add_rows(&events[e].rows->rows, context->as_of, events[e].weight,
+                 MIN(half_life_days, events[e].half_life_days), sum);
     for (uint32_t item = 0; item < view->n_items; item++)
         score[item] = (float)MIN(sum[item], FLT_MAX);
     return g_steal_pointer(&score);
 }
 
-float *popularity_scores(const Dataset *view, int64_t as_of, GError **error)
+float *popularity_scores(const Dataset *view, const FitContext *context, GError **error)
 {
-    return popularity_decayed(view, as_of, HALF_LIFE_DAYS, error);
+    return popularity_decayed(view, context, HALF_LIFE_DAYS, error);
 }
 
 static Fitted *popularity_fit(const Dataset *view, const FitContext *context, GError **error)
@@ -40,7 +53,7 @@ static Fitted *popularity_fit(const Dataset *view, const FitContext *context, GE
         return NULL;
     }
     double half_life_days = params_get(context->params, &learner_popularity, 0);
-    float *score = popularity_decayed(view, context->as_of, half_life_days, error);
+    float *score = popularity_decayed(view, context, half_life_days, error);
     if (!score)
         return NULL;
     return item_scores_new(&learner_popularity, view, score, &half_life_days,
@@ -59,9 +72,10 @@ static void popularity_describe(const Fitted *fitted, JsonWriter *writer)
     json_named_number(writer, "half_life_days", half_life_days ? *half_life_days : HALF_LIFE_DAYS);
 }
 
-static double popularity_fit_work(const Dataset *view, const double *value, double effort)
+static double popularity_fit_work(const Dataset *view, const SignalWeights *signals,
+                                  const double *value, double effort)
 {
-    return 20.0 * (double)view->rows.n;
+    return 20.0 * strengths_rows(view, signals);
 }
 
 static uint64_t popularity_fit_bytes(const FitSize *size)

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "data/split.h"
 #include "math/csr.h"
 #include "math/topk.h"
 #include "popularity.h"
+#include "strengths.h"
 
 #define HALF_LIFE_DAYS 90.0
 /* Counts of purchases longer ago than thirty half-lives stop falling, so that popularity stays
@@ -79,10 +79,10 @@ static Fitted *repeat_fit(const Dataset *view, const FitContext *context, GError
         return NULL;
     }
     double half_life_days = params_get(context->params, &learner_repeat, 0);
-    g_autoptr(Csr) personal = decayed_counts(view, context->as_of, half_life_days, error);
+    g_autoptr(Csr) personal = strengths_of(view, context, half_life_days, error);
     if (!personal)
         return NULL;
-    g_autofree float *popular = popularity_scores(view, context->as_of, error);
+    g_autofree float *popular = popularity_scores(view, context, error);
     if (!popular || !break_ties(personal, popular, error))
         return NULL;
     scale_below_personal(popular, view->n_items);
@@ -219,9 +219,10 @@ static void repeat_describe(const Fitted *fitted, JsonWriter *writer)
     json_number(writer, ((const Repeat *)fitted)->half_life_days);
 }
 
-static double repeat_fit_work(const Dataset *view, const double *value, double effort)
+static double repeat_fit_work(const Dataset *view, const SignalWeights *signals,
+                              const double *value, double effort)
 {
-    return 150.0 * (double)view->rows.n;
+    return 150.0 * strengths_rows(view, signals);
 }
 
 static uint64_t repeat_fit_bytes(const FitSize *size)

@@ -66,8 +66,9 @@ static double rung_work(const Contest *contest, const double *value, size_t rung
 {
     const Learner *learner = contest->learner;
     const Dataset *view = contest->options->view;
-    double work = learner->fit_work(view, value, RUNGS[rung].effort);
-    double before = rung > 0 ? learner->fit_work(view, value, RUNGS[rung - 1].effort) : 0;
+    const SignalWeights *signals = contest->options->signals;
+    double work = learner->fit_work(view, signals, value, RUNGS[rung].effort);
+    double before = rung > 0 ? learner->fit_work(view, signals, value, RUNGS[rung - 1].effort) : 0;
     return work > before && !learner->goes_on ? work : work - before;
 }
 
@@ -82,7 +83,8 @@ static unsigned affordable(const Contest *contest)
 {
     double usual[PARAMS_MAX];
     usual_values(contest->learner, usual);
-    double whole = contest->learner->fit_work(contest->options->view, usual, 1);
+    double whole =
+        contest->learner->fit_work(contest->options->view, contest->options->signals, usual, 1);
     for (unsigned n = RIVALS_MAX; n >= RIVALS_MIN; n--) {
         double work = 0;
         for (size_t rung = 0; rung < G_N_ELEMENTS(RUNGS); rung++)

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "data/split.h"
 #include "math/parallel.h"
 #include "sparse_slots.h"
+#include "strengths.h"
 
 /* Scratch of one thread. */
 typedef struct Sums {
@@ -243,7 +243,7 @@ SegmentShares *segment_shares_learn(Segments *takes_segments, const Dataset *vie
     uint32_t n_segments = takes_segments->n;
     shares->segments = takes_segments;
     shares->prior = params->prior;
-    g_autoptr(Csr) counts = decayed_counts(view, context->as_of, params->half_life_days, error);
+    g_autoptr(Csr) counts = strengths_of(view, context, params->half_life_days, error);
     if (!counts)
         return NULL;
     shares->lines = g_try_new0(double, n_segments);

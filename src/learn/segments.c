@@ -4,6 +4,7 @@
 #include "math/parallel.h"
 #include "segment_shares.h"
 #include "sparse_product.h"
+#include "strengths.h"
 
 #define HALF_LIFE_DAYS 21
 
@@ -34,9 +35,10 @@ Fitted *segments_fit_with(const Dataset *view, const SegmentsParams *params,
     return fitted;
 }
 
-static double segments_fit_work(const Dataset *view, const double *value, double effort)
+static double segments_fit_work(const Dataset *view, const SignalWeights *signals,
+                                const double *value, double effort)
 {
-    return 100.0 * (double)view->rows.n;
+    return 100.0 * strengths_rows(view, signals);
 }
 
 static Fitted *segments_fit(const Dataset *view, const FitContext *context, GError **error)

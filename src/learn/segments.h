@@ -5,14 +5,14 @@
  *
  *     share(i | v) = (c_v(i) + prior · c(i) / Σ c) / (Σ c_v + prior)
  *
- * c: purchases of all users, counted 2^-(age / half-life); c_v: of those in segment v. So a segment
- * of few lines falls back to what everybody buys (Zhai, Lafferty: A Study of Smoothing Methods for
- * Language Models Applied to Information Retrieval, TOIS 2004), which is all there is of a
- * user without a segment. Of several segments in one column (a cell of several values) each counts
- * its part of that column. The columns' ratios to everybody's shares are averaged and not
- * multiplied, as if each told something of its own: that was worse than popularity on Complete
- * Journey, whose columns tell much the same. Segments give a place to users without a purchase:
- * what is known of them is enough.
+ * c: purchases of all users, counted 2^-(age / half-life), and other events as strengths.h weighs
+ * them; c_v: of those in segment v. So a segment of few lines falls back to what everybody buys
+ * (Zhai, Lafferty: A Study of Smoothing Methods for Language Models Applied to Information
+ * Retrieval, TOIS 2004), which is all there is of a user without a segment. Of several segments in
+ * one column (a cell of several values) each counts its part of that column. The columns' ratios to
+ * everybody's shares are averaged and not multiplied, as if each told something of its own: that
+ * was worse than popularity on Complete Journey, whose columns tell much the same. Segments give a
+ * place to users without a purchase: what is known of them is enough.
  *
  * Only categorical and id columns are looked at, the first 16 of them that have 2 to `values`
  * values with at least `buyers` buyers each; other values count as none. A user is in 16 segments

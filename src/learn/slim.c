@@ -326,14 +326,15 @@ enum { SLIM_REGULARIZATION, SLIM_NEIGHBOURS, SLIM_HALF_LIFE, SLIM_ROW_EXPONENT }
 #define NS_PER_CUBE 0.085 /* of a solution */
 #define NS_PER_ROW  100.0
 
-static double slim_fit_work(const Dataset *view, const double *value, double effort)
+static double slim_fit_work(const Dataset *view, const SignalWeights *signals, const double *value,
+                            double effort)
 {
-    double pairs = strengths_meetings(view), width = gram_width(view->n_items);
+    double pairs = strengths_meetings(view, signals), width = gram_width(view->n_items);
     double neighbours = MIN(value[SLIM_NEIGHBOURS], width);
     double kept = MIN(pairs, width * view->n_items);
     return NS_PER_PAIR * pairs + (NS_PER_KEPT + NS_PER_LOOK * neighbours) * kept +
            NS_PER_CUBE * neighbours * neighbours * neighbours * view->n_items +
-           NS_PER_ROW * (double)view->rows.n;
+           NS_PER_ROW * strengths_rows(view, signals);
 }
 
 static Fitted *slim_fit(const Dataset *view, const FitContext *context, GError **error)

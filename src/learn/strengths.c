@@ -5,78 +5,55 @@
 #include "base/error.h"
 #include "data/split.h"
 
-/* Matrices of one shape, each times a factor, as triples. */
-typedef struct Sum {
-    uint64_t n;
-    uint32_t *user, *item;
-    float *value;
-} Sum;
-
-static void sum_clear(Sum *sum)
+uint32_t strengths_events(const Dataset *view, const SignalWeights *weights,
+                          EventRows events[SIGNALS_MAX])
 {
-    g_free(sum->user);
-    g_free(sum->item);
-    g_free(sum->value);
+    uint32_t n = 0;
+    for (uint32_t s = 0; weights && s < MIN(weights->n, view->n_signals); s++) {
+        if (weights->weight[s] > 0)
+            events[n++] =
+                (EventRows){view->signal[s], weights->weight[s], weights->half_life_days[s]};
+    }
+    return n;
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Sum, sum_clear)
-
-static bool sum_add(Sum *sum, const Csr *csr, double factor, GError **error)
+Csr *strengths_add(Csr *takes_strengths, double scale, const Csr *events, GError **error)
 {
-    uint64_t n = sum->n + csr->start[csr->rows];
-    uint32_t *user = g_try_renew(uint32_t, sum->user, MAX(n, 1));
-    sum->user = user ? user : sum->user;
-    uint32_t *item = g_try_renew(uint32_t, sum->item, MAX(n, 1));
-    sum->item = item ? item : sum->item;
-    float *value = g_try_renew(float, sum->value, MAX(n, 1));
-    sum->value = value ? value : sum->value;
-    if (!user || !item || !value) {
-        error_set(error, ERR_NO_MEMORY, "no memory for %" G_GUINT64_FORMAT " weights", n);
-        return false;
+    g_autoptr(Csr) strengths = takes_strengths;
+    return events ? csr_add(strengths, scale, events, error) : g_steal_pointer(&strengths);
+}
+
+bool strengths_of_events(const Dataset *view, const FitContext *context, Csr **counted,
+                         GError **error)
+{
+    EventRows events[SIGNALS_MAX];
+    uint32_t n = strengths_events(view, context->signals, events);
+    g_autoptr(Csr) sum = NULL;
+    for (uint32_t e = 0; e < n; e++) {
+        const EventRows *of = &events[e];
+        g_autoptr(Csr) counts = decayed_counts(of->rows, context->as_of, of->half_life_days, error);
+        if (!counts)
+            return false;
+        for (uint64_t i = 0; i < counts->start[counts->rows]; i++)
+            counts->value[i] = (float)(of->weight * counts->value[i]);
+        sum =
+            sum ? strengths_add(g_steal_pointer(&sum), 1, counts, error) : g_steal_pointer(&counts);
+        if (!sum)
+            return false;
     }
-    for (uint32_t row = 0; row < csr->rows; row++) {
-        for (uint64_t e = csr->start[row]; e < csr->start[row + (size_t)1]; e++, sum->n++) {
-            sum->user[sum->n] = row;
-            sum->item[sum->n] = csr->column[e];
-            sum->value[sum->n] = (float)(factor * csr->value[e]);
-        }
-    }
+    *counted = g_steal_pointer(&sum);
     return true;
-}
-
-static bool add_signal(Sum *sum, const Dataset *view, const FitContext *context, uint32_t signal,
-                       GError **error)
-{
-    const SignalWeights *weights = context->signals;
-    g_autoptr(Csr) counts = decayed_counts(view->signal[signal], context->as_of,
-                                           weights->half_life_days[signal], error);
-    return counts && sum_add(sum, counts, weights->weight[signal], error);
-}
-
-static bool any_counts(const Dataset *view, const SignalWeights *weights)
-{
-    bool any = false;
-    for (uint32_t s = 0; weights && s < MIN(weights->n, view->n_signals); s++)
-        any |= weights->weight[s] > 0;
-    return any;
 }
 
 Csr *strengths_of(const Dataset *view, const FitContext *context, double half_life_days,
                   GError **error)
 {
-    g_autoptr(Csr) bought = decayed_counts(view, context->as_of, half_life_days, error);
-    if (!bought || !any_counts(view, context->signals))
-        return g_steal_pointer(&bought);
-    g_auto(Sum) sum = {0};
-    if (!sum_add(&sum, bought, 1, error))
-        return NULL;
-    g_clear_pointer(&bought, csr_free);
-    for (uint32_t s = 0; s < MIN(context->signals->n, view->n_signals); s++) {
-        if (context->signals->weight[s] > 0 && !add_signal(&sum, view, context, s, error))
-            return NULL;
-    }
-    return csr_from_triples(view->n_users, view->n_items, sum.n, sum.user, sum.item, sum.value,
-                            error);
+    g_autoptr(Csr) events = NULL;
+    Csr *bought = decayed_counts(view, context->as_of, half_life_days, error);
+    if (bought && strengths_of_events(view, context, &events, error))
+        return strengths_add(bought, 1, events, error);
+    csr_free(bought);
+    return NULL;
 }
 
 Csr *strengths_logarithms(const Dataset *view, const FitContext *context, double half_life_days,
@@ -88,11 +65,30 @@ Csr *strengths_logarithms(const Dataset *view, const FitContext *context, double
     return users;
 }
 
-double strengths_meetings(const Dataset *view)
+double strengths_rows(const Dataset *view, const SignalWeights *weights)
 {
+    EventRows events[SIGNALS_MAX];
+    uint32_t n = strengths_events(view, weights, events);
+    double rows = (double)view->rows.n;
+    for (uint32_t e = 0; e < n; e++)
+        rows += (double)events[e].rows->rows.n;
+    return rows;
+}
+
+static double rows_of_user(const Dataset *rows, uint32_t user)
+{
+    return (double)(rows->user_start[user + (size_t)1] - rows->user_start[user]);
+}
+
+double strengths_meetings(const Dataset *view, const SignalWeights *weights)
+{
+    EventRows events[SIGNALS_MAX];
+    uint32_t n = strengths_events(view, weights, events);
     double meetings = 0;
     for (uint32_t user = 0; user < view->n_users; user++) {
-        double rows = (double)(view->user_start[user + (size_t)1] - view->user_start[user]);
+        double rows = rows_of_user(view, user);
+        for (uint32_t e = 0; e < n; e++)
+            rows += rows_of_user(events[e].rows, user);
         meetings += rows * rows;
     }
     return meetings;

@@ -10,6 +10,7 @@
 #include "math/parallel.h"
 #include "sparse_product.h"
 #include "sparse_slots.h"
+#include "strengths.h"
 
 #define BLOCK          32u
 #define CHECK_USERS    1024u
@@ -115,9 +116,23 @@ static double order_weight(const TifuParams *params, uint32_t number, uint32_t n
     return MAX(weight / orders / groups, PERSONAL_MIN);
 }
 
-/* Turns r (users × items with the same entries) into p. */
-static bool personal_vectors(const Dataset *view, const TifuParams *params, const Cancel *cancel,
-                             const Csr *pairs, float *personal, GError **error)
+/* What users keep buying and what they bought lately, p and r, with the same entries. */
+typedef struct Habits {
+    Csr *personal, *recent;
+    double scale; /* Σp / Σr */
+} Habits;
+
+static void habits_clear(Habits *habits)
+{
+    csr_free(habits->personal);
+    csr_free(habits->recent);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Habits, habits_clear)
+
+/* Turns a count of every pair bought into its p. */
+static bool weigh_orders(const Dataset *view, const TifuParams *params, const Cancel *cancel,
+                         Csr *pairs, GError **error)
 {
     g_auto(Orders) orders = {0};
     if (!orders_alloc(&orders, view, error))
@@ -131,10 +146,42 @@ static bool personal_vectors(const Dataset *view, const TifuParams *params, cons
             double sum = 0;
             for (; i < n && orders.pair[i] >> 32 == pairs->column[e]; i++)
                 sum += order_weight(params, (uint32_t)orders.pair[i], n_orders);
-            personal[e] = (float)sum;
+            pairs->value[e] = (float)sum;
         }
     }
     return true;
+}
+
+static double sum_of(const Csr *csr)
+{
+    double sum = 0;
+    for (uint64_t e = 0; e < csr->start[csr->rows]; e++)
+        sum += csr->value[e];
+    return sum;
+}
+
+/* Of purchases alone. */
+static bool habits_init(Habits *habits, const Dataset *view, const TifuParams *params,
+                        const FitContext *context, GError **error)
+{
+    Csr **personal = &habits->personal, **recent = &habits->recent;
+    if (!(*recent = decayed_counts(view, context->as_of, params->half_life_days, error)) ||
+        !(*personal = decayed_counts(view, context->as_of, params->half_life_days, error)) ||
+        !weigh_orders(view, params, context->cancel, *personal, error))
+        return false;
+    habits->scale = sum_of(*personal) / sum_of(*recent);
+    return true;
+}
+
+/* Events beside purchases stand in p as much above purchases as in r. */
+static bool habits_add_events(Habits *habits, const Dataset *view, const FitContext *context,
+                              GError **error)
+{
+    g_autoptr(Csr) events = NULL;
+    Csr **personal = &habits->personal, **recent = &habits->recent;
+    return strengths_of_events(view, context, &events, error) &&
+           (*recent = strengths_add(*recent, 1, events, error)) &&
+           (*personal = strengths_add(*personal, habits->scale, events, error));
 }
 
 /* Users who can be neighbours, as the columns of a matrix. */
@@ -303,9 +350,10 @@ static bool find_neighbours(void *context, uint64_t begin, uint64_t end, unsigne
     return true;
 }
 
-/* p over r, which have the same entries: (2 · users) × items. */
-static Csr *stack(const Csr *recent, const float *personal, GError **error)
+/* p over r: (2 · users) × items. */
+static Csr *stack(const Habits *habits, GError **error)
 {
+    const Csr *personal = habits->personal, *recent = habits->recent;
     uint64_t n = recent->start[recent->rows];
     g_autoptr(Csr) both = g_new0(Csr, 1);
     both->rows = 2 * recent->rows;
@@ -324,26 +372,19 @@ static Csr *stack(const Csr *recent, const float *personal, GError **error)
     }
     memcpy(both->column, recent->column, n * sizeof *both->column);
     memcpy(both->column + n, recent->column, n * sizeof *both->column);
-    memcpy(both->value, personal, n * sizeof *both->value);
+    memcpy(both->value, personal->value, n * sizeof *both->value);
     memcpy(both->value + n, recent->value, n * sizeof *both->value);
     return g_steal_pointer(&both);
 }
 
-static double sum_of(const float *value, uint64_t n)
-{
-    double sum = 0;
-    for (uint64_t i = 0; i < n; i++)
-        sum += value[i];
-    return sum;
-}
-
-static Csr *neighbour_weights(const Csr *personal, double scale, const TifuParams *params,
+static Csr *neighbour_weights(const Habits *habits, const TifuParams *params,
                               const FitContext *context, GError **error)
 {
+    const Csr *personal = habits->personal;
     unsigned threads = parallel_threads(context->threads);
     g_auto(TifuWork) work = {.params = params,
                              .personal = personal,
-                             .scale = scale,
+                             .scale = habits->scale,
                              .width = sparse_slots_width(personal->rows, params->neighbours) + 1};
     if (!choose_candidates(&work.candidates, personal, params->candidates_max, error) ||
         !turn_candidates(&work.candidates, personal, error) || !work_alloc(&work, threads, error) ||
@@ -360,22 +401,12 @@ Fitted *tifu_knn_fit_with(const Dataset *view, const TifuParams *params, const F
         error_set(error, ERR_INVALID, "there is no purchase to learn users' neighbours from");
         return NULL;
     }
-    g_autoptr(Csr) recent = decayed_counts(view, context->as_of, params->half_life_days, error);
-    if (!recent)
+    g_auto(Habits) habits = {0};
+    if (!habits_init(&habits, view, params, context, error) ||
+        !habits_add_events(&habits, view, context, error))
         return NULL;
-    uint64_t n = recent->start[recent->rows];
-    g_autofree float *value = g_try_new0(float, n);
-    if (!value) {
-        no_memory(view, error);
-        return NULL;
-    }
-    if (!personal_vectors(view, params, context->cancel, recent, value, error))
-        return NULL;
-    Csr personal = *recent; /* the same pairs */
-    personal.value = value;
-    double scale = sum_of(value, n) / sum_of(recent->value, n);
-    g_autoptr(Csr) weights = neighbour_weights(&personal, scale, params, context, error);
-    Csr *vectors = weights ? stack(recent, value, error) : NULL;
+    g_autoptr(Csr) weights = neighbour_weights(&habits, params, context, error);
+    Csr *vectors = weights ? stack(&habits, error) : NULL;
     if (!vectors)
         return NULL;
     Fitted *fitted = sparse_product_new(&learner_tifu_knn, g_steal_pointer(&weights), vectors);
@@ -383,10 +414,11 @@ Fitted *tifu_knn_fit_with(const Dataset *view, const TifuParams *params, const F
     return fitted;
 }
 
-static double tifu_knn_fit_work(const Dataset *view, const double *value, double effort)
+static double tifu_knn_fit_work(const Dataset *view, const SignalWeights *signals,
+                                const double *value, double effort)
 {
     /* Each row meets the candidates who bought its product. */
-    double rows = (double)view->rows.n;
+    double rows = strengths_rows(view, signals);
     double candidates = MIN(view->n_users, tifu_defaults.candidates_max);
     double met = rows * candidates / MAX(view->n_users, 1) / MAX(view->n_items, 1);
     return (500.0 + 2.0 * met) * rows;
@@ -432,10 +464,10 @@ static uint64_t tifu_knn_fit_bytes(const FitSize *size)
     uint64_t candidates = MIN(size->n_users, tifu_defaults.candidates_max);
     uint32_t width = sparse_slots_width(size->n_users, tifu_defaults.neighbours) + 1;
     /* recent, personal and both stacked; candidates by user and by item are at most as many */
-    uint64_t pairs = size->rows * (entry + sizeof(float) + 2 * entry);
+    uint64_t pairs = size->rows * 4 * entry;
     uint64_t orders = size->rows * 2 * sizeof(uint32_t);
     uint64_t starts =
-        (3 * (uint64_t)size->n_users + 2 * (uint64_t)size->n_items) * sizeof(uint64_t);
+        (4 * (uint64_t)size->n_users + 2 * (uint64_t)size->n_items) * sizeof(uint64_t);
     uint64_t scratch = candidates * sizeof(float) + 3 * (uint64_t)width * sizeof(Scored);
     return pairs + orders + starts + parallel_threads(size->threads) * scratch +
            sparse_slots_bytes(size->n_users, width);

@@ -6,6 +6,7 @@
  * is j-th in its group counts within^j, a group is the mean of its orders, the g-th group counts
  * across^g, and p_u is the mean of the groups (section 4 of the paper; of one order there is one
  * group). Without order numbers the purchases of one day are an order.
+ * Events beside purchases that count (strengths.h) are added to r, and to p in the same proportion.
  * Beyond the paper: neighbours are found by cosine and weighted by its square; of them counts what
  * they bought lately, r_v (2^-(age / half-life), scaled so that all r sum to what all p do), since
  * what others bought long ago is out of season; among very many users only a sample, evenly spread

@@ -8,6 +8,7 @@
 #include "math/parallel.h"
 #include "sparse_product.h"
 #include "sparse_slots.h"
+#include "strengths.h"
 #include "visits.h"
 
 #define BLOCK          16u
@@ -234,6 +235,25 @@ static Csr *last_visits(const Visits *visits, uint32_t n_users, const Transition
     return csr_from_triples(n_users, visits->bought->cols, n, user_of, item, weight, error);
 }
 
+/* The same with events beside purchases, those of a user as one visit more. */
+static Csr *lately(const Dataset *view, const Visits *visits, const TransitionsParams *params,
+                   const FitContext *context, GError **error)
+{
+    g_autoptr(Csr) events = NULL;
+    Csr *last = last_visits(visits, view->n_users, params, error);
+    if (!last || !strengths_of_events(view, context, &events, error)) {
+        csr_free(last);
+        return NULL;
+    }
+    for (uint32_t user = 0; events && user < events->rows; user++) {
+        uint64_t from = events->start[user], to = events->start[user + (size_t)1];
+        double length = pow((double)(to - from), params->length);
+        for (uint64_t e = from; e < to; e++)
+            events->value[e] = (float)(events->value[e] / length);
+    }
+    return strengths_add(last, 1, events, error);
+}
+
 static Csr *learn(const Visits *visits, const TransitionsParams *params, const FitContext *context,
                   GError **error)
 {
@@ -268,7 +288,7 @@ Fitted *transitions_fit_with(const Dataset *view, const TransitionsParams *param
     g_autoptr(Csr) following = learn(visits, params, context, error);
     if (!following)
         return NULL;
-    Csr *last = last_visits(visits, view->n_users, params, error);
+    Csr *last = lately(view, visits, params, context, error);
     if (!last)
         return NULL;
     Fitted *fitted = sparse_product_new(&learner_transitions, last, g_steal_pointer(&following));
@@ -276,9 +296,10 @@ Fitted *transitions_fit_with(const Dataset *view, const TransitionsParams *param
     return fitted;
 }
 
-static double transitions_fit_work(const Dataset *view, const double *value, double effort)
+static double transitions_fit_work(const Dataset *view, const SignalWeights *signals,
+                                   const double *value, double effort)
 {
-    return 1000.0 * (double)view->rows.n; /* at some 25 products a visit */
+    return 1000.0 * strengths_rows(view, signals); /* at some 25 products a visit */
 }
 
 static Fitted *transitions_fit(const Dataset *view, const FitContext *context, GError **error)

@@ -6,13 +6,14 @@
  *
  * over the last `reach` visits v of u, back(v) visits before the last one; v + d: the d-th visit of
  * the same user after v, v itself for d = 0, where step(0) = together and i ≠ j; else step(d) = 1 /
- * d up to `steps`. t(v) = 2^-(age / half-life), so that what
- * follows is in season; t(i): the sum over all visits with i. `neighbours` products i of each j are
- * kept. A visit is an order, or a day where orders are unknown; one of more than 300 products
- * teaches nothing. Rules of sequences with weights 1 / d: Ludewig, Jannach: Evaluation of
- * Session-based Recommendation Algorithms, UMUAI 2018; the mean over a basket's products, counted
- * where the paper factorises: Rendle, Freudenthaler, Schmidt-Thieme: Factorizing Personalized
- * Markov Chains for Next-Basket Recommendation, WWW 2010.
+ * d up to `steps`. t(v) = 2^-(age / half-life), so that what follows is in season; t(i): the sum
+ * over all visits with i. `neighbours` products i of each j are kept. Events of u beside purchases
+ * that count (strengths.h) are one visit more, of their weights. A visit is an order, or a day
+ * where orders are unknown; one of more than 300 products teaches nothing. Rules of sequences with
+ * weights 1 / d: Ludewig, Jannach: Evaluation of Session-based Recommendation Algorithms, UMUAI
+ * 2018; the mean over a basket's products, counted where the paper factorises: Rendle,
+ * Freudenthaler, Schmidt-Thieme: Factorizing Personalized Markov Chains for Next-Basket
+ * Recommendation, WWW 2010.
  */
 #pragma once
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "item_scores.h"
 #include "popularity.h"
+#include "strengths.h"
 
 #define HALF_LIFE_DAYS 5
 
@@ -19,34 +20,46 @@ const TrendingParams trending_defaults = {
     .weight = 0.5,
 };
 
-/* Lines of one item, or of all. */
+/* Lines of one item, or of all, a purchase being 1. */
 typedef struct Lines {
-    uint64_t recent, before;
+    double recent, before;
 } Lines;
 
-static void add_line(Lines *lines, double days, const TrendingParams *params)
+static void add_line(Lines *lines, double days, double weight, const TrendingParams *params)
 {
-    lines->recent += days <= params->recent_days;
-    lines->before +=
-        days > params->recent_days && days <= params->recent_days + params->before_days;
+    bool is_recent = days <= params->recent_days;
+    bool is_before = !is_recent && days <= params->recent_days + params->before_days;
+    lines->recent += is_recent ? weight : 0;
+    lines->before += is_before ? weight : 0;
+}
+
+/* lines: n_items; all: of the whole shop. */
+static void add_lines(const Interactions *rows, int64_t as_of, double weight,
+                      const TrendingParams *params, Lines *lines, Lines *all)
+{
+    for (uint64_t r = 0; r < rows->n; r++) {
+        double days = (double)(as_of - rows->time[r]) / US_PER_DAY;
+        add_line(&lines[rows->item[r]], days, weight, params);
+        add_line(all, days, weight, params);
+    }
 }
 
 /* lines: n_items, all zero. Those of the whole shop are returned. */
-static Lines count_lines(const Dataset *view, int64_t as_of, const TrendingParams *params,
-                         Lines *lines)
+static Lines count_lines(const Dataset *view, const FitContext *context,
+                         const TrendingParams *params, Lines *lines)
 {
+    EventRows events[SIGNALS_MAX];
+    uint32_t n_events = strengths_events(view, context->signals, events);
     Lines all = {0};
-    for (uint64_t r = 0; r < view->rows.n; r++) {
-        double days = (double)(as_of - view->rows.time[r]) / US_PER_DAY;
-        add_line(&lines[view->rows.item[r]], days, params);
-        add_line(&all, days, params);
-    }
+    add_lines(&view->rows, context->as_of, 1, params, lines, &all);
+    for (uint32_t e = 0; e < n_events; e++)
+        add_lines(&events[e].rows->rows, context->as_of, events[e].weight, params, lines, &all);
     return all;
 }
 
 static double lift(const Lines *lines, double growth, double prior)
 {
-    return ((double)lines->recent + prior) / ((double)lines->before * growth + prior);
+    return (lines->recent + prior) / (lines->before * growth + prior);
 }
 
 Fitted *trending_fit_with(const Dataset *view, const TrendingParams *params,
@@ -61,11 +74,11 @@ Fitted *trending_fit_with(const Dataset *view, const TrendingParams *params,
         error_set(error, ERR_NO_MEMORY, "no memory for the trend of %u products", view->n_items);
         return NULL;
     }
-    float *score = popularity_decayed(view, context->as_of, params->half_life_days, error);
+    float *score = popularity_decayed(view, context, params->half_life_days, error);
     if (!score)
         return NULL;
-    Lines all = count_lines(view, context->as_of, params, lines);
-    double growth = (double)all.recent / (double)MAX(all.before, 1);
+    Lines all = count_lines(view, context, params, lines);
+    double growth = all.recent / MAX(all.before, 1);
     for (uint32_t item = 0; item < view->n_items && all.before > 0; item++) {
         double by = pow(lift(&lines[item], growth, params->prior), params->weight);
         if (score[item] > 0)
@@ -74,9 +87,10 @@ Fitted *trending_fit_with(const Dataset *view, const TrendingParams *params,
     return item_scores_new(&learner_trending, view, score, params, sizeof *params);
 }
 
-static double trending_fit_work(const Dataset *view, const double *value, double effort)
+static double trending_fit_work(const Dataset *view, const SignalWeights *signals,
+                                const double *value, double effort)
 {
-    return 20.0 * (double)view->rows.n;
+    return 20.0 * strengths_rows(view, signals);
 }
 
 static Fitted *trending_fit(const Dataset *view, const FitContext *context, GError **error)

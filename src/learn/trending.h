@@ -10,8 +10,8 @@
  * the last days and of those before them, the latter brought to the shop's present size: a season
  * in which everything sells lifts nothing. The prior shrinks what few lines say, as of observed and
  * expected counts that are Poisson with a gamma prior (DuMouchel: Bayesian Data Mining in Large
- * Frequency Tables, The American Statistician 1999). Of a shop without lines before those of the
- * last days every lift is 1. */
+ * Frequency Tables, The American Statistician 1999). Events beside purchases are such lines, of
+ * their weights. Of a shop without lines before those of the last days every lift is 1. */
 #pragma once
 
 #include "learn/learner.h"

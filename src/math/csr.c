@@ -118,6 +118,30 @@ Csr *csr_transpose(const Csr *csr, GError **error)
     return result;
 }
 
+Csr *csr_add(const Csr *a, double factor, const Csr *b, GError **error)
+{
+    uint64_t n = a->start[a->rows] + b->start[b->rows], at = 0;
+    Csr *sum = csr_alloc(a->rows, a->cols, n, error);
+    if (!sum)
+        return NULL;
+    for (uint32_t row = 0; row < a->rows; row++) {
+        uint64_t i = a->start[row], i_end = a->start[row + (size_t)1];
+        uint64_t j = b->start[row], j_end = b->start[row + (size_t)1];
+        for (; i < i_end || j < j_end; at++) {
+            uint32_t of_a = i < i_end ? a->column[i] : UINT32_MAX;
+            uint32_t of_b = j < j_end ? b->column[j] : UINT32_MAX;
+            uint32_t column = sum->column[at] = MIN(of_a, of_b);
+            double value = of_a == column ? a->value[i++] : 0;
+            value += of_b == column ? factor * b->value[j++] : 0;
+            sum->value[at] = (float)value;
+        }
+        sum->start[row + (size_t)1] = at;
+    }
+    if (at < n)
+        shrink(sum);
+    return sum;
+}
+
 float csr_get(const Csr *csr, uint32_t row, uint32_t column)
 {
     uint64_t low = csr->start[row], end = csr->start[row + 1], high = end;

@@ -101,7 +101,9 @@ static Dataset *load(FILE *file)
     const RowColumns columns = {COLUMNS, NAMES, KINDS, SEPARATORS, describe};
     g_auto(Rows) rows = {0};
     order_lines_read(file, true, &rows);
-    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns, NULL});
+    return rows_build(
+        &rows,
+        &(RowsUse){.until = INT64_MAX, .has_order = true, .has_price = true, .columns = &columns});
 }
 
 /* ---- what was bought ---- */

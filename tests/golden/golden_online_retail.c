@@ -30,7 +30,7 @@ static Dataset *load(FILE *file)
 {
     g_auto(Rows) rows = {0};
     order_lines_read(file, false, &rows);
-    return rows_build(&rows, &(RowsUse){INT64_MAX, true, false, NULL, NULL});
+    return rows_build(&rows, &(RowsUse){.until = INT64_MAX, .has_order = true});
 }
 
 /* What the protocol's table says of a window. */

@@ -71,7 +71,11 @@ static Dataset *load(FILE *file)
     const RowColumns user_columns = {1, user_names, user_kinds, NULL, describe_user};
     g_auto(Rows) rows = {0};
     order_lines_read(file, false, &rows);
-    return rows_build(&rows, &(RowsUse){INT64_MAX, true, true, &columns, &user_columns});
+    return rows_build(&rows, &(RowsUse){.until = INT64_MAX,
+                                        .has_order = true,
+                                        .has_price = true,
+                                        .columns = &columns,
+                                        .user_columns = &user_columns});
 }
 
 typedef struct Window {

@@ -90,7 +90,9 @@ static FitContext context_of(const Bench *bench)
                         .seed = SEED,
                         .raw = bench->set->raw,
                         .horizon = bench->kind->horizon_days * US_PER_DAY,
-                        .shared = bench->shared};
+                        .signals = &bench->choice->signals,
+                        .shared = bench->shared,
+                        .params = bench->choice->params};
 }
 
 /* NULL when it cannot learn from the set. */

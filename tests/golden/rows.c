@@ -82,11 +82,13 @@ static AttributesBuilder *columns_new(const RowColumns *columns)
     return attributes_builder_new(of->n, of->names, of->kinds, of->separators);
 }
 
-static void build_events(const Rows *rows, DatasetBuilder *builder)
+static void build_events(const Rows *rows, bool signals, DatasetBuilder *builder)
 {
     g_autoptr(GError) error = NULL;
     for (guint i = 0; i < rows->list->len; i++) {
         const Row *row = &g_array_index(rows->list, Row, i);
+        if (row->is_signal != signals)
+            continue;
         EventRow event = {.user = row->user,
                           .item = row->item,
                           .order = row->order,
@@ -104,16 +106,23 @@ static void build_events(const Rows *rows, DatasetBuilder *builder)
 Dataset *rows_build(const Rows *rows, const RowsUse *use)
 {
     g_autoptr(GError) error = NULL;
+    SignalKind signal = {.weight = -1};
+    g_strlcpy(signal.name, use->signal ? use->signal : "", sizeof signal.name);
     DatasetOptions options = {.now = INT64_C(2000000000) * US_PER_SECOND,
                               .from = INT64_MIN,
                               .to = use->until,
                               .has_order = use->has_order,
-                              .has_price = use->has_price};
+                              .has_price = use->has_price,
+                              .signals = &signal,
+                              .n_signals = use->signal ? 1 : 0};
     g_autoptr(DatasetBuilder) builder =
         dataset_builder_new(&options, columns_new(use->columns), columns_new(use->user_columns));
     build_items(rows, use->columns, builder);
     build_users(rows, use->user_columns, builder);
-    build_events(rows, builder);
+    build_events(rows, false, builder);
+    if (use->signal && !dataset_builder_begin_signal(builder, 0, &error))
+        golden_fail("events", error);
+    build_events(rows, true, builder);
     Dataset *dataset = dataset_builder_finish(builder, NULL, &error);
     if (!dataset)
         golden_fail("build", error);

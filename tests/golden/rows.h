@@ -2,6 +2,7 @@
  * goes wrong ends the program with status 2 and a message. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ typedef struct Row {
     const char *user_text; /* of the user; or NULL */
     int64_t time;          /* µs */
     float quantity, price;
+    bool is_signal; /* an event beside purchases */
 } Row;
 
 typedef struct Rows {
@@ -48,6 +50,8 @@ typedef struct RowsUse {
     int64_t until; /* µs: later rows are left out, their users and items are not */
     bool has_order, has_price;
     const RowColumns *columns, *user_columns; /* or NULL */
+    const char *signal; /* name of the rows that are no purchases, whose weight is to be learned;
+                           NULL: there are none */
 } RowsUse;
 
 /* For dataset_unref(). Users and items are numbered in order of appearance. */

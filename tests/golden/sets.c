@@ -82,6 +82,30 @@ static void load_pairs(char *const *paths, Set *set)
     set->targets = targets_of(set->raw, &test);
 }
 
+static void add_cart(Rows *rows, char **field)
+{
+    Row row = {.user = field[0],
+               .item = field[1],
+               .time = NOWADAYS,
+               .quantity = 1,
+               .price = NAN,
+               .is_signal = true};
+    rows_add(rows, &row);
+}
+
+static void load_carts(char *const *paths, Set *set)
+{
+    g_auto(Rows) train = {0}, test = {0};
+    rows_init(&train);
+    rows_init(&test);
+    read_file(paths[0], '\t', &train, add_pair);
+    read_file(paths[1], '\t', &test, add_pair);
+    read_file(paths[2], '\t', &train, add_cart);
+    set->raw = rows_build(&train, &(RowsUse){.until = INT64_MAX, .signal = "cart"});
+    set->anchor = NOWADAYS + 1;
+    set->targets = targets_of(set->raw, &test);
+}
+
 /* ---- baskets by number, given as days ---- */
 
 static void add_of_basket(Rows *rows, char **field)
@@ -118,10 +142,14 @@ static void split_at(const Rows *rows, const RowColumns *columns, const RowColum
                      const char *moment, Set *set)
 {
     g_autoptr(GError) error = NULL;
-    RowsUse all = {INT64_MAX, true, true, columns, user_columns};
-    set->anchor = moment_of_text(moment);
-    set->raw = rows_build(rows, &(RowsUse){set->anchor, true, true, columns, user_columns});
-    g_autoptr(Dataset) whole = rows_build(rows, &all);
+    RowsUse use = {.until = INT64_MAX,
+                   .has_order = true,
+                   .has_price = true,
+                   .columns = columns,
+                   .user_columns = user_columns};
+    g_autoptr(Dataset) whole = rows_build(rows, &use);
+    use.until = set->anchor = moment_of_text(moment);
+    set->raw = rows_build(rows, &use);
     set->targets = window_targets(whole, set->anchor, set->anchor + WINDOW, &error);
     if (!set->targets)
         golden_fail("targets", error);
@@ -313,6 +341,16 @@ const SetKind SETS[] = {
         .horizon_days = 30,
         .k = 10,
         .any = {[METRIC_HIT] = .054},
+        .noise = .001,
+    },
+    {
+        .name = "beibei_carts",
+        .what = "purchases and carts, one purchase held out",
+        .files = {"beibei/train.tsv.xz", "beibei/test.tsv.xz", "beibei/cart.tsv.xz"},
+        .load = load_carts,
+        .horizon_days = 30,
+        .k = 10,
+        .any = {[METRIC_HIT] = .466},
         .noise = .001,
     },
     {

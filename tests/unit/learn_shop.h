@@ -75,6 +75,14 @@ typedef struct Signal {
     size_t n;
 } Signal;
 
+static inline void add_signals(DatasetBuilder *builder, const Signal *signals, uint32_t n)
+{
+    for (uint32_t s = 0; s < n; s++) {
+        assert_true(dataset_builder_begin_signal(builder, s, NULL));
+        add_events(builder, signals[s].events, signals[s].n);
+    }
+}
+
 static inline Dataset *shop_with_signals(uint32_t n_users, uint32_t n_items, const Bought *bought,
                                          size_t n, const Signal *signals, uint32_t n_signals)
 {
@@ -92,10 +100,7 @@ static inline Dataset *shop_with_signals(uint32_t n_users, uint32_t n_items, con
     add_ids(builder, 'i', n_items);
     add_ids(builder, 'u', n_users);
     add_events(builder, bought, n);
-    for (uint32_t s = 0; s < n_signals; s++) {
-        assert_true(dataset_builder_begin_signal(builder, s, NULL));
-        add_events(builder, signals[s].events, signals[s].n);
-    }
+    add_signals(builder, signals, n_signals);
     Dataset *dataset = dataset_builder_finish(builder, NULL, NULL);
     assert_non_null(dataset);
     return dataset;

@@ -8,6 +8,7 @@
 #include "learn/ease.h"
 #include "learn/item_knn.h"
 #include "learn/popularity.h"
+#include "learn/repeat.h"
 #include "learn/segments.h"
 #include "learn/slim.h"
 #include "learn/tifu_knn.h"
@@ -50,11 +51,14 @@ void *g_try_realloc(void *memory, gsize bytes)
     return g_try_realloc_n(memory, bytes, 1);
 }
 
+/* Of the events beside purchases, where a shop has any. */
+static const SignalWeights weights = {.n = 1, .weight = {0.5}, .half_life_days = {30}};
+
 /* Whether the fit came to its allocation number `at`, which failed. */
 static bool fails_at(const Learner *learner, const Dataset *shop, unsigned at, unsigned *refused)
 {
     g_autoptr(GError) error = NULL;
-    FitContext context = {.as_of = day(100), .threads = 1};
+    FitContext context = {.as_of = day(100), .threads = 1, .signals = &weights};
     allocations = 0;
     fail_at = at;
     g_autoptr(Fitted) fitted = learner->fit(shop, &context, &error);
@@ -93,6 +97,24 @@ static void each_allocation_fails_in_turn(void **state)
     }
 }
 
+static void each_allocation_for_carts_fails_in_turn(void **state)
+{
+    static const Learner *const learners[] = {&learner_repeat, &learner_tifu_knn, &learner_segments,
+                                              &learner_transitions, &learner_item_knn};
+    const UserColumn columns[] = {{"group", COLUMN_CATEGORICAL, of_two, false}};
+    g_autofree Bought *bought = random_purchases(600, 50, 30, 100, 3);
+    g_autofree Bought *carts = random_purchases(900, 50, 30, 100, 4);
+    const Signal signal = {{.name = "cart"}, carts, 900};
+    g_autoptr(Dataset) shop = shop_of_users_with(50, 30, bought, 600, columns, 1, &signal);
+    for (size_t i = 0; i < G_N_ELEMENTS(learners); i++) {
+        unsigned at = 1, refused = 0;
+        while (fails_at(learners[i], shop, at, &refused))
+            at++;
+        if (refused < 15 || at > refused + 16) /* each of the sums shrinks to what it holds */
+            fail_msg("%s: %u of %u refused", learners[i]->name, refused, at);
+    }
+}
+
 static void each_allocation_for_described_products_fails_in_turn(void **state)
 {
     g_auto(RandomShop) random = random_shop(20, 30, 300, 3);
@@ -107,6 +129,7 @@ int main(void)
     error_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_fails_in_turn),
+        cmocka_unit_test(each_allocation_for_carts_fails_in_turn),
         cmocka_unit_test(each_allocation_for_described_products_fails_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

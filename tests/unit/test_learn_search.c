@@ -201,7 +201,8 @@ static void f18_too_few_users_to_judge_by_leave_the_usual_parameters(void **stat
     place_clear(&place);
 }
 
-static double endless_work(const Dataset *view, const double *value, double effort)
+static double endless_work(const Dataset *view, const SignalWeights *signals, const double *value,
+                           double effort)
 {
     return 1e15 * effort;
 }

@@ -42,8 +42,9 @@ static Dataset *shop_of_fans(void)
 
 static void expect_popularity(const Dataset *shop, const float *row)
 {
+    FitContext context = {.as_of = day(100)};
     g_autofree float *expected =
-        popularity_decayed(shop, day(100), segments_defaults.half_life_days, NULL);
+        popularity_decayed(shop, &context, segments_defaults.half_life_days, NULL);
     for (uint32_t item = 0; item < shop->n_items; item++)
         assert_float_equal(row[item], expected[item], 1e-5 * (1 + expected[item]));
 }

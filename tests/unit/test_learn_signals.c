@@ -5,7 +5,11 @@
 #include "learn/ranked_features.h"
 #include "learn/signal_search.h"
 #include "learn/strengths.h"
-#include "learn_shop.h"
+#include "learn/popularity.h"
+#include "learn/segments.h"
+#include "learn/transitions.h"
+#include "learn/trending.h"
+#include "users_shop.h"
 
 #define N_USERS  300u
 #define N_ITEMS  80u
@@ -109,7 +113,7 @@ static void F4_a_signal_that_predicts_gets_weight_and_noise_gets_none(void **sta
     assert_true(weights.weight[0] > 0);
     assert_true(weights.weight[1] == 0);
     assert_true(weights.half_life_days[0] < 90); /* nobody waits longer than 25 days */
-    static const char *const learners[] = {"item_knn", "ease", "slim", "als"};
+    static const char *const learners[] = {"item_knn", "ease", "slim", "als", "repeat", "tifu_knn"};
     for (size_t l = 0; l < G_N_ELEMENTS(learners); l++) {
         double with = ndcg(learners[l], raw, &weights), without = ndcg(learners[l], raw, NULL);
         if (with <= without)
@@ -163,6 +167,131 @@ static void F4_strengths_are_the_weighted_sum(void **state)
     g_autoptr(Csr) plain = decayed_counts(raw, day(20), 10, NULL);
     assert_int_equal(without->start[2], plain->start[2]);
     assert_memory_equal(without->value, plain->value, plain->start[2] * sizeof(float));
+}
+
+/* Product 1 is put into carts: two purchases' worth, by the shorter half-life of 7 days. */
+static void F4_popularity_and_trends_count_events_by_their_weight(void **state)
+{
+    const Bought bought[] = {{0, 0, 100}, {0, 1, 30}, {0, 0, 30}};
+    const Bought carts[] = {{0, 1, 100}, {1, 1, 93}, {1, 2, 100}, {1, 1, 100}};
+    const Signal signals[] = {{cart, carts, G_N_ELEMENTS(carts)}};
+    g_autoptr(Dataset) raw = shop_with_signals(2, 4, bought, 3, signals, 1);
+    SignalWeights weights = {.n = 1, .weight = {0.8}, .half_life_days = {70}};
+    FitContext context = {.as_of = day(100), .signals = &weights};
+    g_autofree float *popular = popularity_decayed(raw, &context, 7, NULL);
+    const double expected[] = {1 + exp2(-10), exp2(-10) + 0.8 * 2.5, 0.8, 0};
+    for (uint32_t item = 0; item < 4; item++)
+        assert_float_equal(popular[item], expected[item], 1e-6);
+    weights.half_life_days[0] = 3.5;
+    g_autofree float *sooner = popularity_decayed(raw, &context, 7, NULL);
+    assert_float_equal(sooner[1], exp2(-10) + 0.8 * 2.25, 1e-6);
+
+    weights.half_life_days[0] = 70;
+    g_autoptr(Fitted) fitted = learner_trending.fit(raw, &context, NULL);
+    g_autofree float *popular_now =
+        popularity_decayed(raw, &context, trending_defaults.half_life_days, NULL);
+    g_autofree float *scores = all_scores(fitted);
+    const double prior = trending_defaults.prior, growth = (1 + 0.8 * 4) / 2;
+    for (uint32_t item = 0; item < 2; item++) {
+        double recent = item == 0 ? 1 : 0.8 * 3;
+        double lift = (recent + prior) / (growth + prior);
+        assert_float_equal(scores[item], popular_now[item] * pow(lift, trending_defaults.weight),
+                           1e-5);
+    }
+}
+
+static const char *of_halves(uint32_t user)
+{
+    return user < 10 ? "a" : "b";
+}
+
+/* All buy 0; those of group a put 1 into carts, those of b put 2. */
+static void F4_segments_want_what_their_like_put_into_carts(void **state)
+{
+    const UserColumn columns[] = {{"group", COLUMN_CATEGORICAL, of_halves, false}};
+    Bought bought[20], carts[20];
+    for (uint32_t user = 0; user < 20; user++) {
+        bought[user] = (Bought){user, 0, 90};
+        carts[user] = (Bought){user, user < 10 ? 1 : 2, 95};
+    }
+    const Signal signal = {cart, carts, 20};
+    g_autoptr(Dataset) raw = shop_of_users_with(20, 4, bought, 20, columns, 1, &signal);
+    SignalWeights weights = {.n = 1, .weight = {0.5}, .half_life_days = {30}};
+    FitContext context = {.as_of = day(100), .signals = &weights};
+    SegmentsParams params = segments_defaults;
+    params.buyers = 5;
+    g_autoptr(Fitted) fitted = segments_fit_with(raw, &params, &context, NULL);
+    g_autofree float *scores = all_scores(fitted);
+    const float *a = scores, *b = scores + 10 * 4;
+    assert_true(a[1] > a[2] && a[2] > 0 && b[2] > b[1] && b[1] > 0);
+    assert_true(a[0] > a[1] && b[0] > b[2] && a[3] == 0);
+}
+
+/* 0 is bought with 1, 2 with 3; somebody who bought neither has 2 in the cart. */
+static void F4_what_is_in_a_cart_brings_what_is_bought_with_it(void **state)
+{
+    Bought bought[80], carts[] = {{20, 2, 99}};
+    for (uint32_t i = 0; i < 80; i++)
+        bought[i] = (Bought){i / 4, i % 4, 50 + i / 4 + (i % 4 / 2) * 20};
+    const Signal signals[] = {{cart, carts, 1}};
+    g_autoptr(Dataset) raw = shop_with_signals(21, 5, bought, 80, signals, 1);
+    SignalWeights weights = {.n = 1, .weight = {0.5}, .half_life_days = {30}};
+    FitContext context = {.as_of = day(100), .signals = &weights};
+    g_autoptr(Fitted) fitted = learner_transitions.fit(raw, &context, NULL);
+    g_autofree float *scores = all_scores(fitted);
+    const float *row = scores + 20 * 5;
+    assert_true(row[3] > row[0] && row[3] > row[1] && row[3] > row[2] && row[4] == 0);
+}
+
+/* Of users who only ever put into carts, too: nothing divides by what they bought. */
+static void F4_every_learner_scores_who_only_filled_a_cart(void **state)
+{
+    g_auto(Planted) planted = plant();
+    for (size_t i = 0; i < N_BOUGHT; i++) {
+        planted.bought[i].user %= N_USERS - 1;
+        planted.carts[i].user = i < 20 ? N_USERS - 1 : planted.carts[i].user % (N_USERS - 1);
+    }
+    const Signal signals[] = {{cart, planted.carts, N_BOUGHT}};
+    g_autoptr(Dataset) raw =
+        shop_with_signals(N_USERS, N_ITEMS, planted.bought, N_BOUGHT, signals, 1);
+    SignalWeights weights = {.n = 1, .weight = {0.5}, .half_life_days = {30}};
+    static const char *const learners[] = {"popularity", "trending", "repeat",
+                                           "item_knn",   "ease",     "slim",
+                                           "als",        "tifu_knn", "transitions"};
+    for (size_t l = 0; l < G_N_ELEMENTS(learners); l++) {
+        FitContext context = {.as_of = day(200), .seed = 5, .signals = &weights};
+        g_autoptr(Fitted) fitted = learners_find(learners[l])->fit(raw, &context, NULL);
+        expect_finite_scores(fitted);
+        expect_items_as_users(fitted);
+        g_autofree float *scores = all_scores(fitted);
+        float most = 0;
+        for (uint32_t item = 0; item < N_ITEMS; item++)
+            most = MAX(most, scores[(size_t)(N_USERS - 1) * N_ITEMS + item]);
+        if (most <= 0)
+            fail_msg("%s knows nothing of who filled a cart", learners[l]);
+    }
+}
+
+/* So that a search keeps its budget where there are many views. */
+static void F18_the_work_of_a_fit_counts_the_events_that_weigh(void **state)
+{
+    g_autoptr(Dataset) raw = planted_shop(cart);
+    const SignalWeights one = {.n = 2, .weight = {0.5, 0}}, both = {.n = 2, .weight = {0.5, 0.5}},
+                        none = {.n = 2};
+    size_t n;
+    const Learner *const *learners = learners_all(&n);
+    for (size_t l = 0; l < n; l++) {
+        if (!learners[l]->fit_work)
+            continue;
+        double value[PARAMS_MAX], work[4];
+        const SignalWeights *const weights[] = {NULL, &none, &one, &both};
+        for (size_t p = 0; p < learners[l]->n_params; p++)
+            value[p] = learners[l]->param[p].usual;
+        for (size_t w = 0; w < G_N_ELEMENTS(weights); w++)
+            work[w] = learners[l]->fit_work(raw, weights[w], value, 1);
+        if (work[0] != work[1] || work[1] >= work[2] || work[2] >= work[3])
+            fail_msg("%s: %g %g %g %g", learners[l]->name, work[0], work[1], work[2], work[3]);
+    }
 }
 
 static FeatureState *state_of(const Dataset *raw, double as_of, const Groupings *groupings)
@@ -303,6 +432,11 @@ int main(void)
         cmocka_unit_test(F21_weights_repeat_on_any_number_of_threads),
         cmocka_unit_test(F4_the_ranker_learns_from_a_signal_whatever_its_weight),
         cmocka_unit_test(F4_strengths_are_the_weighted_sum),
+        cmocka_unit_test(F4_popularity_and_trends_count_events_by_their_weight),
+        cmocka_unit_test(F4_segments_want_what_their_like_put_into_carts),
+        cmocka_unit_test(F4_what_is_in_a_cart_brings_what_is_bought_with_it),
+        cmocka_unit_test(F4_every_learner_scores_who_only_filled_a_cart),
+        cmocka_unit_test(F18_the_work_of_a_fit_counts_the_events_that_weigh),
         cmocka_unit_test(F4_a_pair_is_described_by_each_event_type),
         cmocka_unit_test(F4_no_event_after_the_moment_changes_a_byte),
         cmocka_unit_test(F4_only_the_latest_products_of_a_browser_are_remembered),

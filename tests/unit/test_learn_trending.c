@@ -41,7 +41,8 @@ static void a_riser_comes_before_what_sells_more_but_falls(void **state)
     g_autoptr(Dataset) shop = shop_of(bought, 3);
     g_autoptr(Fitted) fitted = fit(shop, 100);
     g_autofree float *scores = all_scores(fitted);
-    g_autofree float *popular = popularity_scores(shop, day(100), NULL);
+    FitContext context = {.as_of = day(100)};
+    g_autofree float *popular = popularity_scores(shop, &context, NULL);
     assert_true(popular[2] > popular[1]);
     assert_true(scores[1] > scores[2]);
     assert_memory_equal(scores, scores + 3 * 9, 3 * sizeof(float)); /* whoever it is */
@@ -70,8 +71,9 @@ static void a_season_in_which_everything_sells_is_no_trend(void **state)
     g_autoptr(Dataset) shop = shop_of(bought, 3);
     g_autoptr(Fitted) fitted = fit(shop, 100);
     g_autofree float *scores = all_scores(fitted);
+    FitContext context = {.as_of = day(100)};
     g_autofree float *popular =
-        popularity_decayed(shop, day(100), trending_defaults.half_life_days, NULL);
+        popularity_decayed(shop, &context, trending_defaults.half_life_days, NULL);
     for (uint32_t item = 0; item < 3; item++)
         assert_float_equal(scores[item], popular[item], 1e-5 * popular[item]);
 }
@@ -82,8 +84,9 @@ static void a_shop_younger_than_a_trend_is_told_by_popularity(void **state)
     g_autoptr(Dataset) shop = shop_new(10, 20, bought, 200);
     g_autoptr(Fitted) fitted = fit(shop, 14);
     g_autofree float *scores = all_scores(fitted);
+    FitContext context = {.as_of = day(14)};
     g_autofree float *popular =
-        popularity_decayed(shop, day(14), trending_defaults.half_life_days, NULL);
+        popularity_decayed(shop, &context, trending_defaults.half_life_days, NULL);
     assert_memory_equal(scores, popular, 20 * sizeof(float));
 }
 

@@ -90,6 +90,37 @@ static void transposing_twice_gives_the_same_bytes(void **state)
     assert_memory_equal(csr->value, twice->value, n * sizeof *csr->value);
 }
 
+static void a_sum_has_the_entries_of_both(void **state)
+{
+    enum { ROWS = 60, COLS = 90 };
+    g_autofree Triples *triples = g_new(Triples, 1);
+    random_triples(triples, ROWS, COLS);
+    /* most rows of the first half stand in both, those of the second half in one of them */
+    const uint64_t half = N / 2;
+    g_autoptr(Csr) a =
+        csr_from_triples(ROWS, COLS, half, triples->row, triples->column, triples->value, NULL);
+    g_autoptr(Csr) b = csr_from_triples(ROWS, COLS, N - half, triples->row + half,
+                                        triples->column + half, triples->value + half, NULL);
+    g_autoptr(Csr) nothing = csr_from_triples(ROWS, COLS, 0, NULL, NULL, NULL, NULL);
+    g_autoptr(Csr) sum = csr_add(a, 0.5, b, NULL);
+    g_autoptr(Csr) same = csr_add(a, 3, nothing, NULL);
+    g_autoptr(Csr) twice = csr_add(nothing, 2, a, NULL);
+    check_order(sum);
+    uint64_t n = 0, shared = 0;
+    for (uint32_t row = 0; row < ROWS; row++) {
+        for (uint32_t column = 0; column < COLS; column++) {
+            float of_a = csr_get(a, row, column), of_b = csr_get(b, row, column);
+            n += of_a > 0 || of_b > 0;
+            shared += of_a > 0 && of_b > 0;
+            assert_true(csr_get(sum, row, column) == of_a + of_b / 2);
+            assert_true(csr_get(twice, row, column) == 2 * of_a);
+        }
+    }
+    assert_true(shared > 0 && n > a->start[ROWS] && n == sum->start[ROWS]);
+    assert_memory_equal(same->start, a->start, (ROWS + 1) * sizeof *a->start);
+    assert_memory_equal(same->value, a->value, a->start[ROWS] * sizeof *a->value);
+}
+
 static void a_matrix_without_entries_rows_or_columns_is_one_too(void **state)
 {
     const uint32_t shapes[][2] = {{0, 0}, {3, 0}, {0, 3}, {2, 2}};
@@ -118,6 +149,7 @@ int main(void)
         cmocka_unit_test(triples_make_the_same_matrix_as_a_plain_table),
         cmocka_unit_test(equal_pairs_are_summed_in_double),
         cmocka_unit_test(transposing_twice_gives_the_same_bytes),
+        cmocka_unit_test(a_sum_has_the_entries_of_both),
         cmocka_unit_test(a_matrix_without_entries_rows_or_columns_is_one_too),
         cmocka_unit_test(a_matrix_too_large_for_memory_is_an_error),
     };

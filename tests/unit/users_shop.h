@@ -30,10 +30,16 @@ static inline AttributesBuilder *user_columns(const UserColumn *columns, size_t 
     return attributes_builder_new(n, names, kinds, separators);
 }
 
-static inline Dataset *shop_of_users(uint32_t n_users, uint32_t n_items, const Bought *bought,
-                                     size_t n, const UserColumn *columns, size_t n_columns)
+/* With events of one type beside purchases, or NULL. */
+static inline Dataset *shop_of_users_with(uint32_t n_users, uint32_t n_items, const Bought *bought,
+                                          size_t n, const UserColumn *columns, size_t n_columns,
+                                          const Signal *signal)
 {
-    DatasetOptions options = {.now = day(100000), .from = INT64_MIN, .to = INT64_MAX};
+    DatasetOptions options = {.now = day(100000),
+                              .from = INT64_MIN,
+                              .to = INT64_MAX,
+                              .signals = signal ? &signal->kind : NULL,
+                              .n_signals = signal ? 1 : 0};
     g_autoptr(DatasetBuilder) builder = dataset_builder_new(
         &options, attributes_builder_new(0, NULL, NULL, NULL), user_columns(columns, n_columns));
     AttributesBuilder *attributes = dataset_builder_user_attributes(builder);
@@ -48,9 +54,16 @@ static inline Dataset *shop_of_users(uint32_t n_users, uint32_t n_items, const B
         }
     }
     add_events(builder, bought, n);
+    add_signals(builder, signal, signal ? 1 : 0);
     Dataset *shop = dataset_builder_finish(builder, NULL, NULL);
     assert_non_null(shop);
     return shop;
+}
+
+static inline Dataset *shop_of_users(uint32_t n_users, uint32_t n_items, const Bought *bought,
+                                     size_t n, const UserColumn *columns, size_t n_columns)
+{
+    return shop_of_users_with(n_users, n_items, bought, n, columns, n_columns, NULL);
 }
 
 DEFINE_FIT_WITH(fit_segments, segments_fit_with, SegmentsParams)
