@@ -243,6 +243,19 @@ static void F4_what_is_in_a_cart_brings_what_is_bought_with_it(void **state)
     assert_true(row[3] > row[0] && row[3] > row[1] && row[3] > row[2] && row[4] == 0);
 }
 
+static void F4_what_neighbours_put_into_carts_counts(void **state)
+{
+    const Bought bought[] = {{0, 0, 90}, {1, 0, 90}, {2, 1, 90}}, carts[] = {{1, 2, 99}};
+    const Signal signals[] = {{cart, carts, 1}};
+    g_autoptr(Dataset) raw = shop_with_signals(3, 3, bought, 3, signals, 1);
+    SignalWeights weights = {.n = 1, .weight = {0.5}, .half_life_days = {30}};
+    FitContext context = {.as_of = day(100), .signals = &weights};
+    g_autoptr(Fitted) fitted = learners_find("tifu_knn")->fit(raw, &context, NULL);
+    g_autofree float *scores = all_scores(fitted);
+    assert_true(scores[2] > 0 && scores[3 + 2] > scores[2]);
+    assert_true(scores[2 * 3 + 2] == 0);
+}
+
 /* Of users who only ever put into carts, too: nothing divides by what they bought. */
 static void F4_every_learner_scores_who_only_filled_a_cart(void **state)
 {
@@ -435,6 +448,7 @@ int main(void)
         cmocka_unit_test(F4_popularity_and_trends_count_events_by_their_weight),
         cmocka_unit_test(F4_segments_want_what_their_like_put_into_carts),
         cmocka_unit_test(F4_what_is_in_a_cart_brings_what_is_bought_with_it),
+        cmocka_unit_test(F4_what_neighbours_put_into_carts_counts),
         cmocka_unit_test(F4_every_learner_scores_who_only_filled_a_cart),
         cmocka_unit_test(F18_the_work_of_a_fit_counts_the_events_that_weigh),
         cmocka_unit_test(F4_a_pair_is_described_by_each_event_type),
