@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cycles.h"
 #include "math/csr.h"
 #include "math/topk.h"
 #include "popularity.h"
 #include "strengths.h"
 
 #define HALF_LIFE_DAYS 90.0
+#define CYCLE          0.5
 /* Counts of purchases longer ago than thirty half-lives stop falling, so that popularity stays
  * below them all. */
 #define PERSONAL_MIN   0x1p-30f
@@ -18,13 +20,15 @@
 /* Items looked for at once when users are scored for several of them: a bit each, on the stack. */
 #define WANTED_ITEMS   (UINT32_C(1) << 18)
 
+enum { REPEAT_HALF_LIFE, REPEAT_CYCLE }; /* in the order of .param */
+
 typedef struct Repeat {
     Fitted fitted;
-    double half_life_days;  /* as fitted */
-    const float *popular;   /* n_items */
-    const uint64_t *start;  /* n_users + 1 */
-    const uint32_t *column; /* n_pairs */
-    const float *value;     /* n_pairs */
+    double half_life_days, cycle; /* as fitted */
+    const float *popular;         /* n_items */
+    const uint64_t *start;        /* n_users + 1 */
+    const uint32_t *column;       /* n_pairs */
+    const float *value;           /* n_pairs */
     uint64_t n_pairs;
     float *owned_popular; /* the first, or NULL when borrowed from a file */
     Csr *owned_personal;  /* the others, or NULL */
@@ -78,9 +82,10 @@ static Fitted *repeat_fit(const Dataset *view, const FitContext *context, GError
         error_set(error, ERR_INVALID, "there is no purchase to learn personal frequency from");
         return NULL;
     }
-    double half_life_days = params_get(context->params, &learner_repeat, 0);
+    double half_life_days = params_get(context->params, &learner_repeat, REPEAT_HALF_LIFE);
+    double cycle = params_get(context->params, &learner_repeat, REPEAT_CYCLE);
     g_autoptr(Csr) personal = strengths_of(view, context, half_life_days, error);
-    if (!personal)
+    if (!personal || !cycles_weigh(view, context, cycle, personal, error))
         return NULL;
     g_autofree float *popular = popularity_scores(view, context, error);
     if (!popular || !break_ties(personal, popular, error))
@@ -90,6 +95,7 @@ static Fitted *repeat_fit(const Dataset *view, const FitContext *context, GError
     Repeat *repeat = g_new(Repeat, 1);
     *repeat = (Repeat){.fitted = {&learner_repeat, view->n_users, view->n_items},
                        .half_life_days = half_life_days,
+                       .cycle = cycle,
                        .popular = popular,
                        .start = personal->start,
                        .column = personal->column,
@@ -205,6 +211,7 @@ static Fitted *repeat_load(const Sections *sections, uint32_t n_users, uint32_t 
     Repeat *repeat = g_new(Repeat, 1);
     *repeat = (Repeat){.fitted = {&learner_repeat, n_users, n_items},
                        .half_life_days = HALF_LIFE_DAYS,
+                       .cycle = CYCLE,
                        .popular = popular,
                        .start = start,
                        .column = column,
@@ -215,8 +222,9 @@ static Fitted *repeat_load(const Sections *sections, uint32_t n_users, uint32_t 
 
 static void repeat_describe(const Fitted *fitted, JsonWriter *writer)
 {
-    json_key(writer, "half_life_days");
-    json_number(writer, ((const Repeat *)fitted)->half_life_days);
+    const Repeat *repeat = (const Repeat *)fitted;
+    json_named_number(writer, "half_life_days", repeat->half_life_days);
+    json_named_number(writer, "cycle", repeat->cycle);
 }
 
 static double repeat_fit_work(const Dataset *view, const SignalWeights *signals,
@@ -229,7 +237,8 @@ static uint64_t repeat_fit_bytes(const FitSize *size)
 {
     uint64_t pair = 3 * sizeof(uint32_t) + 2 * sizeof(float); /* triples, then the matrix */
     return size->rows * pair + size->n_users * (2 * sizeof(uint64_t)) +
-           size->n_items * (sizeof(double) + sizeof(Scored) + 2 * sizeof(float));
+           size->n_items * (sizeof(double) + sizeof(Scored) + 2 * sizeof(float)) +
+           cycles_bytes(size->n_items);
 }
 
 static void repeat_free(Fitted *fitted)
@@ -244,11 +253,12 @@ const Learner learner_repeat = {
     .name = "repeat",
     .title = "Personal frequency with recency",
     .paper = "Hu, He, Gao, Zhang: Modeling Personalized Item Frequency Information for Next-basket "
-             "Recommendation, SIGIR 2020",
+             "Recommendation, SIGIR 2020; Bhagat et al.: Buy It Again, KDD 2018",
     .is_baseline = true,
     .is_personal = true,
-    .param = {{"half_life_days", HALF_LIFE_DAYS, {14, 30, 200, 500}, 4}},
-    .n_params = 1,
+    .param = {{"half_life_days", HALF_LIFE_DAYS, {14, 30, 200, 500}, 4},
+              {"cycle", CYCLE, {0, 1, 2}, 3}},
+    .n_params = 2,
     .fit_work = repeat_fit_work,
     .fit = repeat_fit,
     .score_users = repeat_score_users,

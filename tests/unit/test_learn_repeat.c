@@ -39,6 +39,25 @@ static void one_order_is_ordered_by_popularity(void **state)
     assert_true(scores[1] > scores[2] && scores[2] > scores[0]);
 }
 
+/* due() of cycles.h over plain rows, of a horizon of 30 days. */
+static double plain_due(const Dataset *shop, double as_of, uint32_t user, uint32_t item)
+{
+    double first = 0, last = 0, n = 0;
+    for (uint64_t r = 0; r < shop->rows.n; r++) {
+        double at = (double)(shop->rows.time[r] - day(0)) / (double)US_PER_DAY;
+        if (shop->rows.user[r] != user || shop->rows.item[r] != item || (n > 0 && at <= last + 0.5))
+            continue;
+        first = n > 0 ? first : at;
+        last = at;
+        n++;
+    }
+    if (n < 2)
+        return 0;
+    double gap = (last - first) / (n - 1), since = as_of - last;
+    double off = gap > since + 30 ? gap - since - 30 : since > gap ? since - gap : 0;
+    return exp(-off / (gap + 7.5));
+}
+
 /* The formula of repeat.h over plain arrays. */
 static double *plain_scores(const Dataset *shop, double as_of)
 {
@@ -61,6 +80,7 @@ static double *plain_scores(const Dataset *shop, double as_of)
         double rank = popular[item] > 0 ? (double)(n - before) / n : 0;
         for (uint32_t user = 0; user < shop->n_users; user++) {
             double *score = &scores[(size_t)user * n + item];
+            *score *= 1 + 0.5 * plain_due(shop, as_of, user, item);
             *score = popular[item] / most * 0x1p-32 + *score * (1 + rank * 0x1p-10);
         }
     }
@@ -78,6 +98,38 @@ static void repeat_is_its_formula(void **state)
         assert_true(fabs(scores[i] - expected[i]) <= 1e-5 * expected[i]);
     expect_items_as_users(fitted);
     expect_finite_scores(fitted);
+}
+
+/* As often and as lately as the others, but at a pace of five days, which is long over, or of 90.
+ */
+static void what_is_due_comes_before_what_is_as_frequent_and_recent(void **state)
+{
+    const Bought bought[] = {{0, 0, 50}, {0, 1, 45}, {0, 2, 10}, {0, 0, 55},
+                             {0, 1, 60}, {0, 2, 95}, {0, 3, 95}, {0, 3, 95.2}};
+    g_autoptr(Dataset) shop = shop_new(1, 5, bought, G_N_ELEMENTS(bought));
+    Params *usual = params_new(), *none = params_new();
+    const double without[] = {500, 0}, with[] = {500, 0.5};
+    params_set(none, learners_find("repeat"), without);
+    params_set(usual, learners_find("repeat"), with);
+    FitContext context = {.as_of = day(100), .params = none};
+    g_autoptr(Fitted) plain = learners_find("repeat")->fit(shop, &context, NULL);
+    context.params = usual;
+    g_autoptr(Fitted) cycled = learners_find("repeat")->fit(shop, &context, NULL);
+    context.horizon = 90 * US_PER_DAY;
+    g_autoptr(Fitted) far = learners_find("repeat")->fit(shop, &context, NULL);
+    g_autofree float *p = all_scores(plain), *c = all_scores(cycled), *f = all_scores(far);
+    params_free(usual);
+    params_free(none);
+    double gain[4], gain_far[4];
+    for (uint32_t item = 0; item < 4; item++) {
+        gain[item] = c[item] / p[item];
+        gain_far[item] = f[item] / p[item];
+    }
+    assert_float_equal(gain[0], 1 + 0.5 * exp(-40 / 12.5), 1e-4); /* 45 days since, 5 between */
+    assert_float_equal(gain[1], 1 + 0.5 * exp(-25 / 22.5), 1e-4); /* 40 since, 15 between */
+    assert_float_equal(gain[2], 1 + 0.5 * exp(-50 / 92.5), 1e-4); /* 5 since, 85 between */
+    assert_float_equal(gain[3], 1, 1e-4);                         /* one visit */
+    assert_float_equal(gain_far[2], 1.5, 1e-4);                   /* within 90 days */
 }
 
 static void several_items_add_up_however_far_apart(void **state)
@@ -152,6 +204,7 @@ int main(void)
         cmocka_unit_test(frequency_and_recency_order_own_purchases),
         cmocka_unit_test(one_order_is_ordered_by_popularity),
         cmocka_unit_test(repeat_is_its_formula),
+        cmocka_unit_test(what_is_due_comes_before_what_is_as_frequent_and_recent),
         cmocka_unit_test(several_items_add_up_however_far_apart),
         cmocka_unit_test(repeat_survives_its_file),
         cmocka_unit_test(damaged_indices_never_leave_the_arrays),
