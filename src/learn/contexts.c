@@ -170,7 +170,7 @@ static bool split_all(Groups *groups, Segments *segments, const Cancel *cancel, 
         kept += fits;
     }
     for (size_t c = kept; c < n_columns; c++)
-        g_free(segments->column[c].segment);
+        segment_column_clear(&segments->column[c]);
     segments->n_columns = kept;
     return true;
 }

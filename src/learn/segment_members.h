@@ -1,5 +1,5 @@
 /* Which segments each user is in: a segment is a value of a column of the users that enough buyers
- * have. Segment 0 is everybody. */
+ * have, of numbers and times a band. Segment 0 is everybody. */
 #pragma once
 
 #include <stddef.h>
@@ -9,13 +9,17 @@
 
 #include "data/dataset.h"
 #include "math/topk.h"
+#include "number_bands.h"
 
 #define SEGMENT_COLUMNS_MAX 16u /* looked at */
 #define MEMBERSHIPS_MAX     16u /* of one user, beside everybody */
 
 typedef struct SegmentColumn {
-    const Column *column;
-    uint32_t *segment; /* of each value: its number, or 0 where too few buyers have it */
+    const Column *column; /* its name and values; of bands without rows */
+    uint32_t *segment;    /* of each value: its number, or 0 where too few buyers have it */
+    NumberBands *bands;   /* of `number`, or NULL */
+    const float *number;  /* of each row */
+    uint32_t n_rows;
 } SegmentColumn;
 
 typedef struct Segments {
@@ -24,12 +28,13 @@ typedef struct Segments {
     uint32_t n; /* segments, everybody among them */
 } Segments;
 
-/* Of the categorical and id columns that are not left out: those with 2 to `values_max` values that
- * at least `buyers_min` users with a purchase have. Borrows the columns of `view`. For
+/* Of the columns that are not left out, texts aside: those with 2 to `values_max` values or bands
+ * that at least `buyers_min` users with a purchase have. Borrows the columns of `view`. For
  * segments_free(); NULL with ERR_INVALID (there is no such column), ERR_NO_MEMORY. */
 Segments *segments_find(const Dataset *view, uint32_t buyers_min, uint32_t values_max,
                         GError **error);
 void segments_free(Segments *segments);
+void segment_column_clear(SegmentColumn *column);
 
 /* The segments of a user beside everybody into out (room for MEMBERSHIPS_MAX), in any order, and
  * how much each counts: every column the same, 1 together. Returns how many; 0: everybody alone. */

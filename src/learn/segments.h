@@ -1,5 +1,6 @@
 /* What users of the same country, age group or whatever else is known of them buy: popularity
- * within the user's segments. A segment is a value of a column of the users.
+ * within the user's segments. A segment is a value of a column of the users; of numbers and times,
+ * one of up to eight bands of about as many buyers each.
  *
  *     score(u, i) = mean of share(i | v) over the columns in which u has a segment v, times Σ c
  *
@@ -14,7 +15,7 @@
  * was worse than popularity on Complete Journey, whose columns tell much the same. Segments give a
  * place to users without a purchase: what is known of them is enough.
  *
- * Only categorical and id columns are looked at, the first 16 of them that have 2 to `values`
+ * Texts are not looked at; of the other columns the first 16 that have 2 to `values`
  * values with at least `buyers` buyers each; other values count as none. A user is in 16 segments
  * at most, the first ones. */
 #pragma once

@@ -11,9 +11,11 @@ NEW = {"cold-chile": ("Chile", "no_purchase"), "cold-peru": ("Peru", "no_purchas
 # In Chile eight of ten purchases are of ponchos, in Peru of hats; everybody buys some tea.
 TABLES = f"""
 CREATE SCHEMA andes;
-CREATE TABLE andes.customers (id text PRIMARY KEY, country text, languages text);
+CREATE TABLE andes.customers (id text PRIMARY KEY, country text, languages text, born int);
 INSERT INTO andes.customers SELECT 'b' || n, CASE WHEN n < {FEW} THEN 'Chile' ELSE 'Peru' END,
-    CASE WHEN n < {FEW} THEN 'es' ELSE 'es|qu' END FROM generate_series(0, {FEW + MANY - 1}) AS n;
+    CASE WHEN n < {FEW} THEN 'es' ELSE 'es|qu' END, CASE WHEN n < {FEW} THEN 1990 ELSE 1950 END + n % 10
+    FROM generate_series(0, {FEW + MANY - 1}) AS n;
+INSERT INTO andes.customers VALUES ('cold-young', NULL, NULL, 2006), ('cold-old', NULL, NULL, 1936);
 CREATE TABLE andes.products (sku text PRIMARY KEY, colour text);
 INSERT INTO andes.products SELECT kind || n, 'red'
     FROM unnest(ARRAY['poncho', 'hat', 'tea']) AS kind, generate_series(1, 3) AS n;
@@ -34,7 +36,8 @@ EVENTS = {"type": "events", "source": "shop", "primary_key": "id", "user_key": "
           "product_key": "what", "time": "at"}
 MODELS = [
     {"id": "people", "name": "People", "type": "users", "source": "shop", "table": "andes.customers",
-     "primary_key": "id", "fields": [{"column": "country"}, {"column": "languages", "separator": "|"}]},
+     "primary_key": "id", "fields": [{"column": "country"}, {"column": "languages", "separator": "|"},
+                                           {"column": "born", "kind": "numeric"}]},
     {"id": "goods", "name": "Goods", "type": "products", "source": "shop", "table": "andes.products",
      "primary_key": "sku", "fields": [{"column": "colour"}]},
     {"id": "sales", "name": "Sales", "table": "andes.order_lines", "quantity": "pieces", **EVENTS},
@@ -83,6 +86,14 @@ def test_who_never_bought_gets_the_best_sellers_of_the_country(andes, user, firs
     scores = [item["score"] for item in answer["items"]]
     assert scores[0] == 1 and scores == sorted(scores, reverse=True)
     assert [item["probability"] for item in answer["items"]] == [None] * 5
+
+
+@pytest.mark.parametrize("user, first, beyond", [("cold-young", "poncho", "over 1994"), ("cold-old", "hat", "up to 195")])
+def test_of_numbers_the_band_is_what_is_known(andes, user, first, beyond):
+    """F6, F26: also beyond what any buyer has; Chile's were born in the nineties, Peru's in the fifties."""
+    answer = recommend(andes, user)
+    assert kinds(answer)[:3] == [first] * 3 and sources(answer) == {"popular_segment"}
+    assert list(answer["context"]) == ["born"] and answer["context"]["born"].startswith(beyond)
 
 
 def test_a_storefront_is_not_told_what_is_known_of_a_customer(andes):

@@ -131,6 +131,40 @@ static void f6_the_values_of_a_context_are_those_of_its_users(void **state)
     }
 }
 
+/* Of those without a purchase 19 is among what A has, 90 beyond what anybody has. */
+static const char *age_of(uint32_t user)
+{
+    static const char *const of_new[] = {"19", "90", "19", NULL, "61"};
+    if (user >= BUYERS)
+        return of_new[(user - BUYERS) % G_N_ELEMENTS(of_new)];
+    return wants_0(user) ? "19" : "61";
+}
+
+static void f6_numbers_make_contexts_by_their_bands(void **state)
+{
+    const UserColumn age = {"age", COLUMN_NUMERIC, age_of, false};
+    g_autoptr(Dataset) shop = shop_of(10, &age, 1);
+    g_autoptr(Contexts) contexts = find(shop, 100);
+    assert_int_equal(contexts->n, 2);
+    assert_string_equal(contexts->column[0]->name, "age");
+    static const char *const bands[] = {"up to 19", "over 19"};
+    static const uint32_t band_of_new[] = {0, 1, 0, IDS_NONE, 1};
+    for (uint32_t user = BUYERS; user < BUYERS + 10; user++) {
+        uint32_t context = contexts->of_user[user], values[CONTEXT_VALUES_MAX];
+        uint32_t band = band_of_new[(user - BUYERS) % 5];
+        assert_int_equal(context, band); /* in the order they appear in */
+        if (context == IDS_NONE)
+            continue;
+        assert_int_equal(contexts_values(contexts, context, 0, values), 1);
+        assert_int_equal(values[0],
+                         ids_find(contexts->column[0]->values, bands[band], strlen(bands[band])));
+        float scores[4];
+        assert_true(
+            contexts->fitted->learner->score_users(contexts->fitted, &context, 1, scores, NULL));
+        assert_true(scores[band] > scores[!band]);
+    }
+}
+
 static const char *several_of(uint32_t user)
 {
     static const char *const of_new[] = {"A|B", "B|A", "B|other|A", "other"};
@@ -250,6 +284,7 @@ int main(void)
         cmocka_unit_test(f31_a_context_scores_as_segments_score_its_users),
         cmocka_unit_test(the_column_that_tells_more_comes_first),
         cmocka_unit_test(f6_the_values_of_a_context_are_those_of_its_users),
+        cmocka_unit_test(f6_numbers_make_contexts_by_their_bands),
         cmocka_unit_test(the_order_of_several_values_makes_no_difference),
         cmocka_unit_test(there_are_no_more_contexts_than_can_be_kept),
         cmocka_unit_test(where_nothing_tells_there_are_no_contexts),

@@ -77,6 +77,12 @@ static const char *of_two(uint32_t user)
     return user % 2 ? "a" : "b";
 }
 
+static const char *of_four(uint32_t user)
+{
+    static const char *const age[] = {"18", "27", "36", "45"};
+    return age[user % 4];
+}
+
 static void each_allocation_fails_in_turn(void **state)
 {
     const struct {
@@ -86,7 +92,7 @@ static void each_allocation_fails_in_turn(void **state)
                  {&learner_tifu_knn, 15},  {&learner_segments, 20},   {&learner_trending, 3},
                  {&learner_popularity, 2}, {&learner_transitions, 15}};
     const UserColumn columns[] = {{"group", COLUMN_CATEGORICAL, of_two, false},
-                                  {"shop", COLUMN_ID, of_two, false}};
+                                  {"age", COLUMN_NUMERIC, of_four, false}};
     g_autofree Bought *bought = random_purchases(600, 50, 30, 100, 3);
     g_autoptr(Dataset) shop = shop_of_users(50, 30, bought, 600, columns, 2);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -4,6 +4,9 @@
 
 #include "learn/segments.h"
 
+#define RANDOM_USERS 70u
+#define RANDOM_ITEMS 30u
+
 /* Some have none, "rare" only one. */
 static const char *country(uint32_t user)
 {
@@ -23,14 +26,36 @@ static const char *shop_number(uint32_t user)
     return user % 7 < 2 ? value[user % 7] : NULL;
 }
 
+/* 22 buyers are 20 years old, 15 are 33, seven 41 and eight 41.5: four bands. */
+static const char *age(uint32_t user)
+{
+    static const char *const value[] = {"20", "41.5", NULL, "33", "20", "20", "33", "41"};
+    return user >= RANDOM_USERS - 5 ? "7" : value[user % 8];
+}
+
+/* By hand. */
+static const char *age_band(uint32_t user)
+{
+    static const char *const value[] = {"up to 20",         "over 41",         NULL,
+                                        "over 20 up to 33", "up to 20",        "up to 20",
+                                        "over 20 up to 33", "over 33 up to 41"};
+    return user >= RANDOM_USERS - 5 ? "up to 20" : value[user % 8];
+}
+
 static const UserColumn KNOWN[] = {
     {"country", COLUMN_CATEGORICAL, country, false},
     {"hobbies", COLUMN_CATEGORICAL, hobbies, true},
     {"shop", COLUMN_ID, shop_number, false},
+    {"age", COLUMN_NUMERIC, age, false},
 };
 
-#define RANDOM_USERS 70u
-#define RANDOM_ITEMS 30u
+/* The same by values. */
+static const UserColumn PLAIN[] = {
+    {"country", COLUMN_CATEGORICAL, country, false},
+    {"hobbies", COLUMN_CATEGORICAL, hobbies, true},
+    {"shop", COLUMN_ID, shop_number, false},
+    {"age", COLUMN_CATEGORICAL, age_band, false},
+};
 
 /* The last ten users buy nothing. */
 static Dataset *random_shop(void)
@@ -119,8 +144,8 @@ static double plain_score(const Dataset *shop, const SegmentsParams *params, dou
 {
     double sum = 0, all = plain_sum(shop, params, as_of, NULL, NULL, IDS_NONE);
     unsigned n = 0;
-    for (size_t c = 0; c < G_N_ELEMENTS(KNOWN); c++) {
-        double share = plain_cell(shop, params, as_of, &KNOWN[c], user, item);
+    for (size_t c = 0; c < G_N_ELEMENTS(PLAIN); c++) {
+        double share = plain_cell(shop, params, as_of, &PLAIN[c], user, item);
         sum += isnan(share) ? 0 : share;
         n += !isnan(share);
     }

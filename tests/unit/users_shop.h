@@ -49,8 +49,11 @@ static inline Dataset *shop_of_users_with(uint32_t n_users, uint32_t n_items, co
         assert_int_equal(add_id(builder, 'u', user), user);
         for (size_t c = 0; c < n_columns; c++) {
             const char *cell = columns[c].cell(user);
+            bool has_number =
+                cell && (columns[c].kind == COLUMN_NUMERIC || columns[c].kind == COLUMN_TIME);
+            float number = has_number ? (float)g_ascii_strtod(cell, NULL) : NAN;
             assert_true(attributes_builder_set(attributes, user, c, cell, cell ? strlen(cell) : 0,
-                                               NAN, NULL));
+                                               number, NULL));
         }
     }
     add_events(builder, bought, n);
