@@ -1,6 +1,7 @@
 """Shops made up for one bad time each, trainings that stand still in a stage, and what must hold
 after whatever happened: one version, whole, or none."""
 import contextlib
+import signal
 import time
 
 import client
@@ -126,6 +127,30 @@ def end_of(api, job, seconds=90):
     return wait_for(ended, f"end of job {job}", seconds)
 
 
+@contextlib.contextmanager
+def stopped_between(service, api, begin, look):
+    """Stops the process while a job of begin() stands between two points; look(), called before it
+    begins, gives how to ask whether each has come. The job may run through before we look: then
+    another one. Asks an `api` that answers while the process cannot."""
+    try:
+        for _ in range(20):
+            log, (has_come, has_gone) = service.log_size(), look()
+            job = begin()
+            ended = f'"message":"job ended","job":"{job}"'  # costs the worker less than a request
+            wait_for(lambda: has_come() or ended in service.log(log), f"job {job}", longest_pause=0.005)
+            service.process.send_signal(signal.SIGSTOP)
+            if has_come() and not has_gone():
+                break
+            service.process.send_signal(signal.SIGCONT)
+            end_of(api, job)
+        else:
+            raise AssertionError("no job was ever met in between")
+        yield job
+    finally:
+        if service.process:
+            service.process.send_signal(signal.SIGCONT)
+
+
 def train(api, prediction, **body):
     job = end_of(api, start(api, prediction, **body))
     assert job["state"] == "succeeded", job
@@ -140,9 +165,9 @@ def refused(api, prediction):
 
 
 @contextlib.contextmanager
-def held(cluster, sql):
+def held(cluster, sql, database=None):
     """A transaction that did `sql` and stays open; its connection, which may have died since."""
-    connection = cluster.connect()
+    connection = cluster.connect(database)
     connection.autocommit = False
     with connection.cursor() as cursor:
         cursor.execute(sql)

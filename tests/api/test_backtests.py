@@ -1,6 +1,8 @@
 """F24: train as of a past day and compare with what happened."""
+import contextlib
 import datetime
 import itertools
+import signal
 
 import pytest
 
@@ -198,33 +200,80 @@ def gated(services, cluster):
     service.stop()
 
 
-def test_cancelled_backtest_leaves_nothing(gated, cluster):
-    """F17, F24"""
+SAID = {"choosing": "are from before that day", "comparing": '"text":"chosen: ', "saving": '"text":"what happened'}
+
+
+@pytest.fixture
+def standing(services, cluster, gated):
+    """standing(stage) holds a backtest in that stage; and a daemon that runs no jobs to ask."""
     service, shop = gated
-    with gate_shut(cluster, shop.name):
-        job = service.api.post(f"/v1/predictions/{shop.name}/backtests", {"as_of": "2024-10-01"},
-                               expect=202).json()["id"]
-        wait_for(lambda: stands_at_gate(cluster), "a backtest at the gate")
-        wait_for(lambda: job_of(service.api, job)["stage"] == "reading", "its stage")
-        service.api.post(f"/v1/jobs/{job}/cancel", expect=202)
-        assert end_of(service.api, job, 10)["state"] == "cancelled"
-    assert not list(service.api.pages(f"/v1/predictions/{shop.name}/backtests"))
+    desk = services(f"desk{service.name}", SHORTLIST_JOBS_WORKERS="0",
+                    SHORTLIST_STATE_SCHEMA=f"state_{service.name}",
+                    SHORTLIST_SOURCE_SHOP_OUTPUT_SCHEMA=f"output_{service.name}")
+
+    def begin():
+        return desk.api.post(f"/v1/predictions/{shop.name}/backtests", {"as_of": "2024-10-01"},
+                             expect=202).json()["id"]
+
+    def computing(stage):
+        after = {"choosing": "comparing", "comparing": "saving"}[stage]
+
+        def look():
+            log = service.log_size()
+            return (lambda: SAID[stage] in service.log(log)), (lambda: SAID[after] in service.log(log))
+        return bad_times.stopped_between(service, desk.api, begin, look)
+
+    @contextlib.contextmanager
+    def waiting(stage):
+        if stage == "reading":
+            hold, reached = gate_shut(cluster, shop.name), stands_at_gate
+        else:
+            hold = bad_times.held(cluster, f"LOCK TABLE state_{service.name}.backtest IN SHARE MODE",
+                                  cluster.database("shortlist"))
+            reached = saves_a_backtest
+        with hold:
+            job = begin()
+            wait_for(lambda: reached(cluster), f"a backtest held in {stage}")
+            yield job
+
+    yield lambda stage: (computing if stage in ("choosing", "comparing") else waiting)(stage), desk.api
+    desk.stop()
+
+
+def saves_a_backtest(cluster):
+    return cluster.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                       " AND query LIKE 'INSERT INTO backtest%'")
+
+
+def made(api, shop):
+    return [b["id"] for b in api.pages(f"/v1/predictions/{shop.name}/backtests")]
+
+
+@pytest.mark.parametrize("stage", ["reading", "choosing", "comparing"])
+def test_cancelled_backtest_leaves_nothing(stage, gated, standing):
+    """F17, F24: a cancel is obeyed in every stage."""
+    (service, shop), (stand, desk) = gated, standing
+    with stand(stage) as job:
+        if stage == "reading":
+            wait_for(lambda: job_of(desk, job)["stage"] == "reading", "its stage")
+        desk.post(f"/v1/jobs/{job}/cancel", expect=202)
+        service.process.send_signal(signal.SIGCONT)
+        ended = end_of(desk, job, 10)
+    assert ended["state"] == "cancelled" and ended["result"] is None
+    assert job not in made(service.api, shop)
     service.api.get(f"/v1/backtests/{job}", expect=404)
 
 
-def test_killed_daemon_makes_the_backtest_again_once(gated, cluster):
-    """F17, F24: kill -9 in the middle; restarted, there is one result."""
-    service, shop = gated
-    with gate_shut(cluster, shop.name):
-        job = service.api.post(f"/v1/predictions/{shop.name}/backtests", {"as_of": "2024-10-01"},
-                               expect=202).json()["id"]
-        wait_for(lambda: stands_at_gate(cluster), "a backtest at the gate")
+@pytest.mark.parametrize("stage", ["reading", "choosing", "comparing", "saving"])
+def test_killed_daemon_makes_the_backtest_again_once(stage, gated, standing):
+    """F17, F24: kill -9 in any stage; restarted, there is one result."""
+    (service, shop), (stand, desk) = gated, standing
+    with stand(stage) as job:
         service.kill()
     service.start()
-    ended = end_of(service.api, job)
+    ended = end_of(desk, job)
     assert ended["state"] == "succeeded" and ended["attempt"] == 2, ended
-    made = list(service.api.pages(f"/v1/predictions/{shop.name}/backtests"))
-    assert [b["id"] for b in made] == [job] and service.api.get(f"/v1/backtests/{job}")
+    assert made(service.api, shop).count(job) == 1 and service.api.get(f"/v1/backtests/{job}")
 
 
 def test_attempt_after_the_result_was_saved_only_ends_the_job(gated, cluster):

@@ -83,38 +83,18 @@ def hold_in_database(stage, state, desk):
         yield job
 
 
-@contextlib.contextmanager
 def hold_process(stage, state, desk):
-    """Stops the process in the stage. It may run through before we look: then another training."""
-    worker = state.service
-    try:
-        for _ in range(20):
-            before = worker.log_size(), state.files()
-            job = start(desk, state.prediction)
-            wait_for(lambda: has_come(stage, state, *before) or has_ended(job, state, before[0]),
-                     stage, longest_pause=0.005)
-            worker.process.send_signal(signal.SIGSTOP)
-            if has_come(stage, state, *before) and not has_gone(stage, state, *before):
-                break
-            worker.process.send_signal(signal.SIGCONT)
-            end_of(desk, job)
-        else:
-            raise AssertionError(f"no training was ever met in {stage}")
-        yield job
-    finally:
-        if worker.process:
-            worker.process.send_signal(signal.SIGCONT)
+    def look():
+        before = state.service.log_size(), state.files()
+        return (lambda: has_come(stage, state, *before)), (lambda: has_gone(stage, state, *before))
+
+    return bad_times.stopped_between(state.service, desk, lambda: start(desk, state.prediction), look)
 
 
 def has_come(stage, state, log_before, files_before):
     if stage == "building":
         return any(name.endswith(".part") for name in state.files())
     return LINES[stage] in state.service.log(log_before)
-
-
-def has_ended(job, state, log_before):
-    """By its log, which costs the worker less than a request."""
-    return f'"message":"job ended","job":"{job}"' in state.service.log(log_before)
 
 
 def has_gone(stage, state, log_before, files_before):
