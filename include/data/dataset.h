@@ -182,6 +182,11 @@ typedef struct ItemGroups {
  * attributes. For dataset_unref(). ERR_NO_MEMORY. */
 Dataset *dataset_as_of(const Dataset *raw, int64_t until, GError **error);
 
+/* The rows of some users, each drawn by lot with probability `share`, in the data set and in its
+ * signals alike; users, items and orders keep their numbers. Same seed, same users. For
+ * dataset_unref(). ERR_NO_MEMORY. */
+Dataset *dataset_sample(const Dataset *view, double share, uint64_t seed, GError **error);
+
 /* The same lines with groups in the place of items: each line once per group of its item, and what
  * of one user, moment and order falls into one group is one line (quantities added up, the price
  * their mean). Returns stay returns; signals are left out. Takes `names`, of as many ids as there

@@ -11,6 +11,9 @@
 #define TWICE_MAX    3u
 #define RESAMPLES    500u
 #define USERS_JUDGED 5000u
+#define WORK_USUAL   1e11
+/* The smallest sample. */
+#define USERS_MIN    10000.0
 
 static const double MULTIPLES[] = {0.1, 0.25, 0.5, 1, 2};
 static const double HALF_LIVES[] = {7, 30, 90};
@@ -33,6 +36,35 @@ SignalWeights signal_weights_given(const Dataset *data)
             kind->half_life_days > 0 ? kind->half_life_days : SIGNAL_HALF_LIFE_DAYS;
     }
     return weights;
+}
+
+/* Fits of one signal. */
+static double tries_of(const SignalWeights *weights, uint32_t signal)
+{
+    return (weights->weight_learned[signal] ? G_N_ELEMENTS(MULTIPLES) + 1.0 : 0) +
+           (weights->half_life_learned[signal] ? (double)G_N_ELEMENTS(HALF_LIVES) : 0);
+}
+
+static unsigned passes_over(const SignalWeights *weights)
+{
+    return weights->n > 1 && weights->n <= TWICE_MAX ? 2 : 1;
+}
+
+/* Of the users that the budget has room for. */
+static double affordable_share(const SignalWindow *window, const SignalSearch *search,
+                               const SignalWeights *weights)
+{
+    double usual[PARAMS_MAX], tries = 2; /* both rules */
+    SignalWeights all = *weights;
+    for (uint32_t s = 0; s < weights->n; s++) {
+        tries += passes_over(weights) * tries_of(weights, s);
+        all.weight[s] = 1;
+    }
+    for (size_t p = 0; p < learner_item_knn.n_params; p++)
+        usual[p] = learner_item_knn.param[p].usual;
+    double work = learner_item_knn.fit_work(window->view, &all, usual, 1);
+    double budget = search->work > 0 ? search->work : WORK_USUAL;
+    return MAX(budget / (tries * work), USERS_MIN / MAX(window->view->n_users, 1));
 }
 
 static Evaluation *try_weights(const Searching *of, const SignalWeights *weights, ListRules rules,
@@ -144,20 +176,31 @@ static bool learn_signal(const Searching *of, SignalWeights *weights, uint32_t s
            learn_half_life(of, weights, signal, error);
 }
 
-bool signal_weights_learn(const SignalWindow *window, const SignalSearch *search,
-                          SignalWeights *weights, GError **error)
+static bool learn(Searching *of, SignalWeights *weights, GError **error)
 {
-    Searching of = {.window = window, .search = search};
     bool judged = true;
-    if (weights->n == 0 || window->view->rows.n == 0)
-        return true;
-    if (!choose_rules(&of, weights, &judged, error))
+    if (!choose_rules(of, weights, &judged, error))
         return false;
-    unsigned passes = weights->n > 1 && weights->n <= TWICE_MAX ? 2 : 1;
-    for (unsigned pass = 0; judged && pass < passes; pass++) {
+    for (unsigned pass = 0; judged && pass < passes_over(weights); pass++) {
         for (uint32_t s = 0; s < weights->n; s++)
-            if (!learn_signal(&of, weights, s, error))
+            if (!learn_signal(of, weights, s, error))
                 return false;
     }
     return true;
+}
+
+bool signal_weights_learn(const SignalWindow *window, const SignalSearch *search,
+                          SignalWeights *weights, GError **error)
+{
+    if (weights->n == 0 || window->view->rows.n == 0)
+        return true;
+    double share = affordable_share(window, search, weights);
+    if (share >= 1)
+        return learn(&(Searching){.window = window, .search = search}, weights, error);
+    g_autoptr(Dataset) view = dataset_sample(window->view, share, search->seed, error);
+    g_autoptr(Scope) scope = view ? scope_new(view, window->scope->anchor, error) : NULL;
+    if (!scope || view->rows.n == 0)
+        return scope != NULL;
+    SignalWindow part = {view, scope, window->targets};
+    return learn(&(Searching){.window = &part, .search = search}, weights, error);
 }

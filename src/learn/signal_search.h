@@ -19,12 +19,14 @@ typedef struct SignalSearch {
     uint64_t seed;
     unsigned threads;
     const Cancel *cancel;
+    double work; /* nanoseconds of a core of all fits, by the learner's formula; 0: the usual */
 } SignalSearch;
 
 /* Searches what is not given, one signal after the other, by NDCG of one cheap learner ("item_knn")
  * in the window: first the weight, then the half-life of one that counts. A weight above 0 must
- * beat 0 outside the paired bootstrap interval, else the signal is noise to the strengths. Same
- * data and seed, same weights. Without anybody to judge by they stay as given. ERR_NO_MEMORY,
- * ERR_CANCELLED. */
+ * beat 0 outside the paired bootstrap interval, else the signal is noise to the strengths. Where
+ * there are so many events that the fits would be more than the budget, a sample of the users
+ * decides. Same data and seed, same weights. Without
+ * anybody to judge by they stay as given. ERR_NO_MEMORY, ERR_CANCELLED. */
 bool signal_weights_learn(const SignalWindow *window, const SignalSearch *search,
                           SignalWeights *weights, GError **error);

@@ -80,14 +80,19 @@ static Moment moment_of(const Dataset *raw)
     return moment;
 }
 
-static SignalWeights learned(const Dataset *raw, unsigned threads)
+static SignalWeights learned_by(const Dataset *raw, SignalSearch search)
 {
     g_auto(Moment) moment = moment_of(raw);
     SignalWeights weights = signal_weights_given(raw);
     SignalWindow window = {moment.view, moment.scope, moment.targets};
-    SignalSearch search = {.k = 10, .rules_auto = true, .seed = 1, .threads = threads};
     assert_true(signal_weights_learn(&window, &search, &weights, NULL));
     return weights;
+}
+
+static SignalWeights learned(const Dataset *raw, unsigned threads)
+{
+    return learned_by(raw,
+                      (SignalSearch){.k = 10, .rules_auto = true, .seed = 1, .threads = threads});
 }
 
 static double ndcg(const char *learner, const Dataset *raw, const SignalWeights *weights)
@@ -119,6 +124,32 @@ static void F4_a_signal_that_predicts_gets_weight_and_noise_gets_none(void **sta
         if (with <= without)
             fail_msg("%s: NDCG %.4f with carts, %.4f without", learners[l], with, without);
     }
+}
+
+/* Half of 20,000 users decide; what the others do changes nothing. */
+static void F18_many_events_are_weighed_by_a_sample_of_the_users(void **state)
+{
+    enum { MANY_USERS = 20000, ROWS = 60000 };
+    g_autofree Bought *bought = random_purchases(ROWS, MANY_USERS, N_ITEMS, 200, 3);
+    g_autofree Bought *carts = g_memdup2(bought, ROWS * sizeof *bought);
+    for (size_t i = 0; i < ROWS; i++)
+        carts[i].day -= 1 + (double)(i % 20);
+    const Signal signals[] = {{cart, carts, ROWS}};
+    g_autoptr(Dataset) raw = shop_with_signals(MANY_USERS, N_ITEMS, bought, ROWS, signals, 1);
+    const SignalSearch search = {.k = 10, .rules = {PURCHASED_EXCLUDE, 0}, .seed = 1, .work = 1};
+    SignalWeights weights = learned_by(raw, search);
+    assert_true(weights.weight[0] > 0);
+
+    g_autoptr(Dataset) drawn = dataset_sample(raw, 0.5, search.seed, NULL);
+    for (size_t i = 0; i < ROWS; i++) {
+        uint32_t user = carts[i].user;
+        if (drawn->user_start[user] == drawn->user_start[user + 1])
+            carts[i].item = (carts[i].item + 7) % N_ITEMS; /* lies */
+    }
+    g_autoptr(Dataset) lying = shop_with_signals(MANY_USERS, N_ITEMS, bought, ROWS, signals, 1);
+    SignalWeights same = learned_by(lying, search);
+    assert_true(same.weight[0] == weights.weight[0]);
+    assert_true(same.half_life_days[0] == weights.half_life_days[0]);
 }
 
 static void F4_given_weights_and_half_lives_stay(void **state)
@@ -441,6 +472,7 @@ int main(void)
     error_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(F4_a_signal_that_predicts_gets_weight_and_noise_gets_none),
+        cmocka_unit_test(F18_many_events_are_weighed_by_a_sample_of_the_users),
         cmocka_unit_test(F4_given_weights_and_half_lives_stay),
         cmocka_unit_test(F21_weights_repeat_on_any_number_of_threads),
         cmocka_unit_test(F4_the_ranker_learns_from_a_signal_whatever_its_weight),
