@@ -29,8 +29,12 @@ typedef struct JobRun {
 } JobRun;
 
 /* Says where the job is: writes state at most four times a second. Percent never falls. The ETA
- * comes from the time since the claim and the percent. */
+ * comes from the time since the claim and the percent, and from what was expected, the less the more
+ * is done. */
 void job_run_progress(JobRun *run, const char *stage, double percent);
+
+/* How long the whole attempt is likely to take. */
+void job_run_expect(JobRun *run, double seconds);
 
 /* One line for the job's log (and the daemon's). */
 void job_run_log(JobRun *run, const char *format, ...) G_GNUC_PRINTF(2, 3);

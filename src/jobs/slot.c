@@ -31,7 +31,7 @@ void slot_open(Slot *slot, const Job *job, int64_t claimed_ns)
     cancel_init(&slot->cancel);
     slot->requested = slot->lost = slot->moved = false;
     slot->claimed_ns = slot->renewed_ns = slot->looked_ns = claimed_ns;
-    slot->percent = 0;
+    slot->percent = slot->expected = 0;
     slot->stage[0] = '\0';
     g_ptr_array_set_size(slot->lines, 0);
     slot->job = job;
@@ -132,7 +132,11 @@ static double estimate_seconds(const Slot *slot)
     if (slot->percent < 1)
         return NAN;
     double elapsed = (double)(clock_ticks_ns() - slot->claimed_ns) / 1e9;
-    return elapsed * (100 - slot->percent) / slot->percent;
+    double done = slot->percent / 100, by_percent = elapsed * (1 - done) / done;
+    if (slot->expected <= 0)
+        return by_percent;
+    double by_estimate = MAX(slot->expected - elapsed, slot->expected * (1 - done));
+    return done * by_percent + (1 - done) * by_estimate;
 }
 
 static void write_progress(Slot *slot, const Job *job)
@@ -222,6 +226,14 @@ void slot_close(Slot *slot)
         return;
     write_progress(slot, job);
     write_lines(slot, job);
+}
+
+void job_run_expect(JobRun *run, double seconds)
+{
+    Slot *slot = run->private;
+    pthread_mutex_lock(&slot->lock);
+    slot->expected = seconds;
+    pthread_mutex_unlock(&slot->lock);
 }
 
 void job_run_progress(JobRun *run, const char *stage, double percent)

@@ -1,5 +1,6 @@
 #include "absence.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -84,6 +85,12 @@ static bool wait_for_test(JobRun *run, char **result, GError **error)
     return true;
 }
 
+static bool wait_as_expected(JobRun *run, char **result, GError **error)
+{
+    job_run_expect(run, 1000);
+    return wait_for_test(run, result, error);
+}
+
 /* The first attempt waits to be cancelled, each later one succeeds. */
 static bool succeed_later(JobRun *run, char **result, GError **error)
 {
@@ -108,6 +115,7 @@ static const JobKind kinds[] = {
     {"answer_nonsense", answer_nonsense},
     {"wait_for_cancel", wait_for_cancel},
     {"wait_for_test", wait_for_test},
+    {"wait_as_expected", wait_as_expected},
     {"succeed_later", succeed_later},
     {"meet_another", meet_another},
 };
@@ -224,6 +232,25 @@ static void progress_is_seen_while_the_job_runs(void **state)
         seen = g_str_equal(job->stage, "waiting") && job->percent == 30 && job->eta_seconds >= 0;
     }
     assert_int_equal(workers_status(workers).busy, 1);
+    atomic_store(&stage.open, true);
+    job_free(wait_for_state(fixture, id, JOB_SUCCEEDED));
+    workers_stop(workers);
+}
+
+/* F17: Of 1,000 s that were expected next to nothing is over, at 30 per cent. */
+static void what_was_expected_tells_how_long_it_takes_while_little_is_done(void **state)
+{
+    Fixture *fixture = *state;
+    Stage stage = {0};
+    Workers *workers = start(fixture, &stage);
+    g_autofree char *id = enqueue(fixture, "wait_as_expected", "p");
+    double eta = NAN;
+    while (isnan(eta)) {
+        g_autoptr(Job) job = get(fixture, id);
+        eta = job->eta_seconds;
+        nap();
+    }
+    assert_in_range((uint64_t)eta, 600, 800);
     atomic_store(&stage.open, true);
     job_free(wait_for_state(fixture, id, JOB_SUCCEEDED));
     workers_stop(workers);
@@ -418,6 +445,7 @@ int main(void)
         FRESH(a_failure_is_told_with_its_code),
         FRESH(an_internal_failure_shows_no_detail),
         FRESH(progress_is_seen_while_the_job_runs),
+        FRESH(what_was_expected_tells_how_long_it_takes_while_little_is_done),
         FRESH(a_request_to_stop_reaches_a_running_job),
         FRESH(draining_gives_a_running_job_back_and_another_daemon_ends_it),
         FRESH(a_lost_lease_stops_the_job_and_nothing_is_written),
