@@ -39,10 +39,10 @@ SignalWeights signal_weights_given(const Dataset *data)
 }
 
 /* Fits of one signal. */
-static double tries_of(const SignalWeights *weights, uint32_t signal)
+static size_t tries_of(const SignalWeights *weights, uint32_t signal)
 {
-    return (weights->weight_learned[signal] ? G_N_ELEMENTS(MULTIPLES) + 1.0 : 0) +
-           (weights->half_life_learned[signal] ? (double)G_N_ELEMENTS(HALF_LIVES) : 0);
+    return (weights->weight_learned[signal] ? G_N_ELEMENTS(MULTIPLES) + 1 : 0) +
+           (weights->half_life_learned[signal] ? G_N_ELEMENTS(HALF_LIVES) : 0);
 }
 
 static unsigned passes_over(const SignalWeights *weights)
@@ -54,7 +54,8 @@ static unsigned passes_over(const SignalWeights *weights)
 static double affordable_share(const SignalWindow *window, const SignalSearch *search,
                                const SignalWeights *weights)
 {
-    double usual[PARAMS_MAX], tries = 2; /* both rules */
+    double usual[PARAMS_MAX];
+    size_t tries = 2; /* both rules */
     SignalWeights all = *weights;
     for (uint32_t s = 0; s < weights->n; s++) {
         tries += passes_over(weights) * tries_of(weights, s);
@@ -64,7 +65,7 @@ static double affordable_share(const SignalWindow *window, const SignalSearch *s
         usual[p] = learner_item_knn.param[p].usual;
     double work = learner_item_knn.fit_work(window->view, &all, usual, 1);
     double budget = search->work > 0 ? search->work : WORK_USUAL;
-    return MAX(budget / (tries * work), USERS_MIN / MAX(window->view->n_users, 1));
+    return MAX(budget / ((double)tries * work), USERS_MIN / MAX(window->view->n_users, 1));
 }
 
 static Evaluation *try_weights(const Searching *of, const SignalWeights *weights, ListRules rules,
