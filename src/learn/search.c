@@ -11,6 +11,8 @@
 #define FITS_MAX    8.0
 /* and nanoseconds by its formula. */
 #define WORK_MAX    2e10
+/* One setting may take a quarter of that, or of this where the usual ones take next to nothing. */
+#define WORK_SMALL  5e9
 #define DRAWS_MAX   200u
 #define RESAMPLES   1000u
 /* Fewer users tell nothing, and smaller gains are not worth a change. */
@@ -78,13 +80,20 @@ static void usual_values(const Learner *learner, double *value)
         value[p] = learner->param[p].usual;
 }
 
-/* How many settings the budget has room for; 0: too few to search. */
+/* Of a whole fit by the usual parameters. */
+static double usual_work(const Contest *contest)
+{
+    double usual[PARAMS_MAX];
+    usual_values(contest->learner, usual);
+    return contest->learner->fit_work(contest->options->view, contest->options->signals, usual, 1);
+}
+
+/* How many settings the budget has room for, were each like the usual one; 0: too few to search. */
 static unsigned affordable(const Contest *contest)
 {
     double usual[PARAMS_MAX];
     usual_values(contest->learner, usual);
-    double whole =
-        contest->learner->fit_work(contest->options->view, contest->options->signals, usual, 1);
+    double whole = usual_work(contest);
     for (unsigned n = RIVALS_MAX; n >= RIVALS_MIN; n--) {
         double work = 0;
         for (size_t rung = 0; rung < G_N_ELEMENTS(RUNGS); rung++)
@@ -93,6 +102,14 @@ static unsigned affordable(const Contest *contest)
             return n;
     }
     return 0;
+}
+
+/* A few settings take many times what the usual one does. */
+static bool is_too_dear(const Contest *contest, const double *value)
+{
+    double whole = usual_work(contest);
+    double budget = MAX(MIN(FITS_MAX * whole, WORK_MAX), WORK_SMALL);
+    return rung_work(contest, value, 0) > MAX(budget / 4, whole);
 }
 
 /* The first parameter matters most: any of its values. Of the others, the usual one as often as
@@ -126,7 +143,7 @@ static void draw_rivals(Contest *contest, unsigned n)
     for (unsigned draw = 0; draw < DRAWS_MAX && contest->n < n; draw++) {
         double value[PARAMS_MAX];
         draw_values(contest->learner, &rng, value);
-        if (!is_known(contest, value))
+        if (!is_known(contest, value) && !is_too_dear(contest, value))
             memcpy(contest->rival[contest->n++].value, value, sizeof value);
     }
 }

@@ -224,6 +224,40 @@ static void f18_what_would_take_too_long_is_not_searched_and_says_so(void **stat
     place_clear(&place);
 }
 
+/* The first of the values competing takes more than the others together. */
+static double dear_value(void)
+{
+    return learner_als.param[0].value[0];
+}
+
+static double dear_work(const Dataset *view, const SignalWeights *signals, const double *value,
+                        double effort)
+{
+    return (value[0] == dear_value() ? 1e10 : 1e6) * effort;
+}
+
+static Learner dear;
+
+static Fitted *fit_unless_dear(const Dataset *view, const FitContext *context, GError **error)
+{
+    assert_true(params_get(context->params, &dear, 0) != dear_value());
+    return learner_als.fit(view, context, error);
+}
+
+static void f18_a_setting_that_would_eat_the_budget_does_not_compete(void **state)
+{
+    g_autoptr(Dataset) raw = fashion(200);
+    Place place = place_new(raw, day(170));
+    SearchOptions options = options_at(&place);
+    dear = learner_als;
+    dear.fit_work = dear_work;
+    dear.fit = fit_unless_dear;
+    Found found = {.learner = &dear, .is_usual = true};
+    assert_true(search_learner(&options, &found, NULL));
+    assert_true(found.tried > 4);
+    place_clear(&place);
+}
+
 static void f18_a_warm_start_goes_on_where_the_rougher_fit_stopped(void **state)
 {
     g_autoptr(Dataset) raw = fashion(200);
@@ -309,6 +343,7 @@ int main(void)
         cmocka_unit_test(f21_same_data_and_seed_search_alike_on_any_number_of_threads),
         cmocka_unit_test(f18_too_few_users_to_judge_by_leave_the_usual_parameters),
         cmocka_unit_test(f18_what_would_take_too_long_is_not_searched_and_says_so),
+        cmocka_unit_test(f18_a_setting_that_would_eat_the_budget_does_not_compete),
         cmocka_unit_test(f18_a_warm_start_goes_on_where_the_rougher_fit_stopped),
         cmocka_unit_test(f21_the_model_card_names_the_parameters_that_were_fitted_with),
         cmocka_unit_test(f17_a_raised_cancel_stops_the_search),
