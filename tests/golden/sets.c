@@ -70,18 +70,6 @@ static void add_pair(Rows *rows, char **field)
     rows_add(rows, &row);
 }
 
-static void load_pairs(char *const *paths, Set *set)
-{
-    g_auto(Rows) train = {0}, test = {0};
-    rows_init(&train);
-    rows_init(&test);
-    read_file(paths[0], '\t', &train, add_pair);
-    read_file(paths[1], '\t', &test, add_pair);
-    set->raw = rows_build(&train, &(RowsUse){.until = INT64_MAX});
-    set->anchor = NOWADAYS + 1;
-    set->targets = targets_of(set->raw, &test);
-}
-
 static void add_cart(Rows *rows, char **field)
 {
     Row row = {.user = field[0],
@@ -93,15 +81,18 @@ static void add_cart(Rows *rows, char **field)
     rows_add(rows, &row);
 }
 
-static void load_carts(char *const *paths, Set *set)
+/* A third file is of carts. */
+static void load_pairs(char *const *paths, Set *set)
 {
     g_auto(Rows) train = {0}, test = {0};
     rows_init(&train);
     rows_init(&test);
     read_file(paths[0], '\t', &train, add_pair);
     read_file(paths[1], '\t', &test, add_pair);
-    read_file(paths[2], '\t', &train, add_cart);
-    set->raw = rows_build(&train, &(RowsUse){.until = INT64_MAX, .signal = "cart"});
+    if (paths[2])
+        read_file(paths[2], '\t', &train, add_cart);
+    RowsUse use = {.until = INT64_MAX, .signal = paths[2] ? "cart" : NULL};
+    set->raw = rows_build(&train, &use);
     set->anchor = NOWADAYS + 1;
     set->targets = targets_of(set->raw, &test);
 }
@@ -347,7 +338,7 @@ const SetKind SETS[] = {
         .name = "beibei_carts",
         .what = "purchases and carts, one purchase held out",
         .files = {"beibei/train.tsv.xz", "beibei/test.tsv.xz", "beibei/cart.tsv.xz"},
-        .load = load_carts,
+        .load = load_pairs,
         .horizon_days = 30,
         .k = 10,
         .any = {[METRIC_HIT] = .466},
