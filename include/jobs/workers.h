@@ -29,8 +29,8 @@ typedef struct JobRun {
 } JobRun;
 
 /* Says where the job is: writes state at most four times a second. Percent never falls. The ETA
- * comes from the time since the claim and the percent, and from what was expected, the less the more
- * is done. */
+ * comes from the time since the claim and the percent, and from what was expected, the less the
+ * more is done. */
 void job_run_progress(JobRun *run, const char *stage, double percent);
 
 /* How long the whole attempt is likely to take. */

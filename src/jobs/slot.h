@@ -33,7 +33,7 @@ typedef struct JobRunPrivate {
     int64_t looked_ns;    /* ticks of the last answer */
     char stage[SLOT_STAGE_MAX];
     double percent;
-    double expected; /* seconds of the attempt; 0: nothing was said */
+    double expected;  /* seconds of the attempt; 0: nothing was said */
     bool moved;       /* stage or percent are not written yet */
     GPtrArray *lines; /* of the log, not written yet */
 } Slot;
