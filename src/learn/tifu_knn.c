@@ -1,5 +1,6 @@
 #include "tifu_knn.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,7 +250,7 @@ static bool turn_candidates(Candidates *candidates, const Csr *personal, GError 
     }
     for (uint32_t c = 0; c < candidates->n; c++) {
         uint32_t user = candidates->user[c];
-        double norm = length(personal, user);
+        double norm = MAX(length(personal, user), DBL_MIN); /* of events too old to count: 0 */
         uint64_t at = rows->start[c];
         for (uint64_t e = personal->start[user]; e < personal->start[user + (size_t)1]; e++) {
             rows->column[at] = personal->column[e];

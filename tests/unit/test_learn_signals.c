@@ -338,6 +338,35 @@ static void F18_the_work_of_a_fit_counts_the_events_that_weigh(void **state)
     }
 }
 
+/* F4: The API takes any weight. Of the smallest nothing is left at such an age, and scores are as
+ * if there were no carts. */
+static void a_weight_at_the_edge_of_float_leaves_every_score_finite(void **state)
+{
+    g_autofree Bought *bought = random_purchases(300, 20, 15, 100, 4);
+    Bought carts[20];
+    for (uint32_t i = 0; i < 20; i++)
+        carts[i] = (Bought){20, i % 15, -99000}; /* user 20 has nothing else */
+    const Signal signals[] = {{cart, carts, 20}};
+    g_autoptr(Dataset) raw = shop_with_signals(21, 15, bought, 300, signals, 1);
+    static const double at[] = {1e-300, 1e-12, 10};
+    /* the last two look at which pairs there are */
+    static const char *const learners[] = {"popularity",  "trending", "repeat", "tifu_knn",
+                                           "transitions", "item_knn", "als"};
+    for (size_t l = 0; l < G_N_ELEMENTS(learners); l++) {
+        g_autoptr(Fitted) plain = fit_shop(learners[l], raw, 100, 1);
+        g_autofree float *without = all_scores(plain);
+        for (size_t w = 0; w < G_N_ELEMENTS(at); w++) {
+            SignalWeights weights = {.n = 1, .weight = {at[w]}, .half_life_days = {1}};
+            FitContext context = {.as_of = day(100), .seed = 5, .signals = &weights, .threads = 1};
+            g_autoptr(Fitted) fitted = learners_find(learners[l])->fit(raw, &context, NULL);
+            g_autofree float *with = all_scores(fitted);
+            expect_finite_scores(fitted);
+            for (size_t i = 0; w == 0 && l < 5 && i < 20 * 15; i++)
+                assert_float_equal(with[i], without[i], 1e-4 * (1 + without[i]));
+        }
+    }
+}
+
 static FeatureState *state_of(const Dataset *raw, double as_of, const Groupings *groupings)
 {
     g_autoptr(Dataset) view = dataset_before(raw, day(as_of), NULL);
@@ -482,6 +511,7 @@ int main(void)
         cmocka_unit_test(F4_what_is_in_a_cart_brings_what_is_bought_with_it),
         cmocka_unit_test(F4_what_neighbours_put_into_carts_counts),
         cmocka_unit_test(F4_every_learner_scores_who_only_filled_a_cart),
+        cmocka_unit_test(a_weight_at_the_edge_of_float_leaves_every_score_finite),
         cmocka_unit_test(F18_the_work_of_a_fit_counts_the_events_that_weigh),
         cmocka_unit_test(F4_a_pair_is_described_by_each_event_type),
         cmocka_unit_test(F4_no_event_after_the_moment_changes_a_byte),
