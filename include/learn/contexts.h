@@ -1,7 +1,8 @@
 /* What is known of users who have no list of their own, who never bought or not within the year:
  * users of whom the same is known share a context, a combination of values of the users' columns.
  * A context is scored as a user of whom this is known would be (learn/segments.h), so popularity in
- * context is one formula wherever it shows.
+ * context is one formula wherever it shows. Events beside purchases count as far as
+ * context->signals says; the index asks without it, so its contexts count purchases alone.
  *
  * Columns with segments join the combination in the order of what they tell of a purchase, the mean
  * information (Kullback-Leibler) that a segment's shares have over everybody's:
@@ -34,7 +35,8 @@ typedef struct Contexts {
 } Contexts;
 
 /* Of the users out of scope. Learns nothing where n will be 0. For contexts_free(); NULL with
- * ERR_NO_MEMORY, ERR_CANCELLED. Of `context`: as_of, threads, cancel. */
+ * ERR_NO_MEMORY, ERR_CANCELLED. Of `context`: as_of, threads, cancel,
+ * signals. */
 Contexts *contexts_find(const Dataset *view, const Scope *scope, const FitContext *context,
                         GError **error);
 void contexts_free(Contexts *contexts);

@@ -144,6 +144,7 @@ static bool check_budget(Training *training, uint64_t (*more_bytes)(const Source
     if (!estimate_training(training->context->store, settings, training->prediction->id, &counts,
                            &training->estimate, error))
         return false;
+    /* of a whole training; a backtest leans on it too */
     job_run_expect(training->run, training->estimate.seconds);
     uint64_t budget = training->estimate.memory_budget_bytes;
     uint64_t need = training->estimate.memory_bytes + (more_bytes ? more_bytes(&counts) : 0);

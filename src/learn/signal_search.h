@@ -26,7 +26,7 @@ typedef struct SignalSearch {
  * in the window: first the weight, then the half-life of one that counts. A weight above 0 must
  * beat 0 outside the paired bootstrap interval, else the signal is noise to the strengths. Where
  * there are so many events that the fits would be more than the budget, a sample of the users
- * decides. Same data and seed, same weights. Without
- * anybody to judge by they stay as given. ERR_NO_MEMORY, ERR_CANCELLED. */
+ * decides. Same data and seed, same weights. Without anybody to judge by they stay as given.
+ * ERR_NO_MEMORY, ERR_CANCELLED. */
 bool signal_weights_learn(const SignalWindow *window, const SignalSearch *search,
                           SignalWeights *weights, GError **error);
